@@ -1,0 +1,49 @@
+"""The MetaFormer block: norm, token mixer, residual; norm, channel mixer, residual (Yu et al. 2022, 2111.11418)."""
+
+from typing import Literal, cast
+
+from torch import Tensor, nn
+
+from formarium.context import Context, LayerState
+from formarium.parts.part import ChannelMixer, Norm, Part, TokenMixer
+
+Placement = Literal["pre", "post"]
+
+
+class Block(nn.Module):
+    """x + TokenMixer(norm x), then x + ChannelMixer(norm x): (B, T, D) to (B, T, D).
+
+    placement: ``pre`` norms what a mixer reads, ``post`` norms each sum (as the original Transformer).
+    between: acts on the residual stream between the two mixers, without a residual of its own.
+    """
+
+    def __init__(
+        self,
+        token_mixer: TokenMixer,
+        channel_mixer: ChannelMixer,
+        norms: tuple[Norm, Norm],
+        between: Part | None = None,
+        placement: Placement = "pre",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.token_mixer, self.channel_mixer, self.between = token_mixer, channel_mixer, between
+        self.token_norm, self.channel_norm = norms
+        self.placement = placement
+        self.dropout = nn.Dropout(dropout) if dropout else None
+
+    def forward(self, x: Tensor, context: Context, state: LayerState | None = None) -> Tensor:
+        """All tokens at once, or with ``state`` the next ones of a sequence."""
+        pre = self.placement == "pre"
+        mixed = self.token_norm(x) if pre else x
+        mixed = self.token_mixer(mixed, context) if state is None else self.token_mixer.step(mixed, context, state)
+        x = self._add(x, mixed)
+        if not pre:
+            x = self.token_norm(x)
+        if self.between is not None:
+            x = self.between(x)
+        x = self._add(x, self.channel_mixer(self.channel_norm(x) if pre else x))
+        return x if pre else cast(Tensor, self.channel_norm(x))
+
+    def _add(self, x: Tensor, y: Tensor) -> Tensor:
+        return x + (y if self.dropout is None else self.dropout(y))

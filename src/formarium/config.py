@@ -1,0 +1,313 @@
+"""How a part, a model or a task is described, saved and built: frozen plain data that names what it builds.
+
+A configurable class holds a nested frozen dataclass ``Config``. ``Thing.Config(order=2).build(width=64)`` makes the
+thing; ``to_dict`` and ``from_dict`` carry it through JSON and YAML; ``parse`` reads ``"Thing(order=2)"`` from a command
+line.
+This module imports nothing heavy, so that configurations can be read and compared without torch.
+"""
+
+import ast
+import dataclasses
+import difflib
+import hashlib
+import importlib
+import inspect
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from formarium.errors import FormariumError
+
+_ROOMS = ("formarium.parts", "formarium.models", "formarium.tasks", "formarium.training")
+
+
+class ConfigError(FormariumError, ValueError):
+    """A configuration that cannot be what was meant; the message is one sentence for the person who wrote it."""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'x'?"`` for the nearest known name (case ignored), or the list of them, or nothing."""
+    names = sorted(known)
+    folded = {n.lower(): n for n in names}
+    near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
+    if near:
+        return f"; did you mean {folded[near[0]]!r}?"
+    return f"; there are: {', '.join(names)}" if 0 < len(names) <= 40 else ""
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """Plain frozen data that knows the class it builds (``builds``, set when that class is defined)."""
+
+    builds: ClassVar[type | None] = None
+
+    def build(self, **surroundings: Any) -> Any:
+        """The configured object; of the surroundings its constructor gets those that it names.
+
+        Raises ConfigError when the constructor needs something that the surroundings lack.
+        """
+        owner = type(self).builds
+        if owner is None:
+            return self
+        parameters = inspect.signature(owner).parameters
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        given = {k: v for k, v in surroundings.items() if takes_all or k in parameters}
+        missing = [
+            name
+            for name, p in parameters.items()
+            if p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+            if name not in given and name != "config"
+        ]
+        if missing:
+            raise ConfigError(f"{owner.__name__} needs {', '.join(missing)}, which its surroundings here do not give")
+        return owner(config=self, **given)
+
+    @classmethod
+    def name(cls) -> str:
+        """The name under which ``resolve`` finds this configuration again."""
+        owner = cls.builds or cls
+        if owner.__module__.startswith("formarium."):
+            return owner.__name__
+        return f"{owner.__module__}:{owner.__qualname__}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready data: ``{"type": name, field: value, ...}``, nested configurations likewise."""
+        fields = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"type": self.name(), **fields}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The configuration that ``to_dict`` described; ConfigError for unknown names, fields and misfit values."""
+        config = config_from_dict(data, default=cls)
+        if not isinstance(config, cls):
+            raise ConfigError(f"{cls.name()} was expected, but the data describe a {type(config).name()}")
+        return config
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields replaced; text, numbers and nested names are read as ``parse`` reads them."""
+        return dataclasses.replace(self, **_fitted(type(self), changes))
+
+    def override(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with dotted fields replaced: ``{"channel_mixer.hidden": 512, "position": "RoPE(base=500000)"}``."""
+        result = self
+        for path, value in changes.items():
+            head, _, rest = path.partition(".")
+            if rest:
+                inner = getattr(result, _known_field(type(result), head))
+                if not isinstance(inner, BaseConfig):
+                    raise ConfigError(f"{path}: {head!r} of {type(result).name()} holds no configuration to change")
+                value = inner.override({rest: value})
+            result = result.replace(**{head: value})
+        return result
+
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that change when any field changes."""
+        return digest(self.to_dict())
+
+    def describe(self) -> str:
+        """``Name(field=value)`` with the fields that differ from their defaults: what ``parse`` reads."""
+        changed = []
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
+            if default is dataclasses.MISSING or value != default:
+                changed.append(f"{f.name}={_text(value)}")
+        return f"{self.name()}({', '.join(changed)})" if changed else self.name()
+
+
+class Configurable:
+    """Base of everything described by a configuration: gives each subclass its own ``Config`` type."""
+
+    Config: ClassVar[type[BaseConfig]] = BaseConfig
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "Config" not in cls.__dict__:
+            namespace = {"__module__": cls.__module__, "__qualname__": f"{cls.__qualname__}.Config"}
+            cls.Config = dataclass(frozen=True)(type("Config", (cls.Config,), namespace))
+        cls.Config.builds = cls
+
+
+def digest(data: Any) -> str:
+    """Twelve hexadecimal digits of JSON-ready data, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def resolve(name: str) -> type[BaseConfig]:
+    """The configuration type of a part, model or task by its name, or of a user's class as ``package.module:Class``."""
+    if ":" in name:
+        module_name, _, attribute = name.partition(":")
+        try:
+            found: Any = importlib.import_module(module_name)
+        except ImportError as error:
+            raise ConfigError(f"{name!r}: the module {module_name!r} cannot be imported ({error})") from None
+        for step in attribute.split("."):
+            if not hasattr(found, step):
+                raise ConfigError(f"{name!r}: {module_name!r} has no {attribute!r}{suggestion(step, dir(found))}")
+            found = getattr(found, step)
+    else:
+        rooms = [importlib.import_module(room) for room in _ROOMS]
+        found = next((getattr(room, name) for room in rooms if name in dir(room) and name[:1].isupper()), None)
+        if found is None:
+            known = {n for room in rooms for n in dir(room) if n[:1].isupper()}
+            raise ConfigError(f"nothing is called {name!r}{suggestion(name, known)}")
+    if isinstance(found, type) and issubclass(found, BaseConfig):
+        return found
+    if isinstance(found, type) and issubclass(found, Configurable):
+        return found.Config
+    raise ConfigError(f"{name!r} is not a part, model or task that a configuration can build")
+
+
+def config_from_dict(data: Mapping[str, Any], default: type[BaseConfig] | None = None) -> BaseConfig:
+    """The configuration described by ``{"type": name, ...}``; without a type, one of ``default``."""
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"a configuration is a mapping of names to values, not {type(data).__name__}")
+    if "type" in data:
+        kind = resolve(data["type"])
+    elif default is not None:
+        kind = default
+    else:
+        raise ConfigError("a configuration without 'type' does not say what it builds")
+    return kind(**_fitted(kind, {k: v for k, v in data.items() if k != "type"}))
+
+
+def parse(text: str) -> BaseConfig:
+    """The configuration written as ``Name`` or ``Name(field=value, other=Inner(...))``; values are Python literals."""
+    try:
+        value = _value(ast.parse(text.strip(), mode="eval").body)
+    except SyntaxError:
+        raise ConfigError(f"{text!r} is not of the form Name or Name(field=value, ...)") from None
+    if isinstance(value, str):
+        value = resolve(value)()
+    if not isinstance(value, BaseConfig):
+        raise ConfigError(f"{text!r} names nothing that can be built")
+    return value
+
+
+def _value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call):
+        if node.args or any(k.arg is None for k in node.keywords):
+            raise ConfigError(f"{ast.unparse(node)!r}: fields are given by name, as in Name(field=value)")
+        kind = resolve(ast.unparse(node.func))
+        return kind(**_fitted(kind, {str(k.arg): _value(k.value) for k in node.keywords}))
+    if isinstance(node, ast.Name | ast.Attribute):
+        return ast.unparse(node)
+    if isinstance(node, ast.List | ast.Tuple):
+        return tuple(_value(element) for element in node.elts)
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        raise ConfigError(f"{ast.unparse(node)!r} is neither a literal nor Name(field=value, ...)") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseConfig):
+        return value.to_dict()
+    if isinstance(value, tuple | list):
+        return [_plain(v) for v in value]
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ConfigError(f"a configuration holds plain data, not {type(value).__name__}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, BaseConfig):
+        return value.describe()
+    if isinstance(value, tuple):
+        return f"({', '.join(_text(v) for v in value)}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+def _known_field(kind: type[BaseConfig], name: str) -> str:
+    names = [f.name for f in dataclasses.fields(kind)]
+    if name not in names:
+        raise ConfigError(f"{kind.name()} has no setting {name!r}{suggestion(name, names)}")
+    return name
+
+
+def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind)
+    return {n: _fit(hints[_known_field(kind, n)], v, f"{n} of {kind.name()}") for n, v in values.items()}
+
+
+def _fit(hint: Any, value: Any, what: str) -> Any:
+    """``value`` as the type hint wants it (text parsed, lists to tuples, names to configurations), or ConfigError."""
+    for option in _options(hint):
+        try:
+            return _fit_one(option, value)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, ConfigError) and isinstance(value, str | Mapping):
+                raise
+    wanted = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint).replace("typing.", "")
+    raise ConfigError(f"{what} must be {wanted}, not {value!r}")
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        # None first: the text "none" would otherwise be taken for a name.
+        return tuple(sorted(typing.get_args(hint), key=lambda option: option is not type(None)))
+    return (hint,)
+
+
+def _fit_one(hint: Any, value: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if hint is Any:
+        return value
+    if hint is type(None):
+        if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
+            return None
+        raise TypeError
+    if isinstance(hint, type) and issubclass(hint, BaseConfig):
+        if isinstance(value, str):
+            value = parse(value)
+        elif isinstance(value, Mapping):
+            value = config_from_dict(value, default=None if hint is BaseConfig else hint)
+        if not isinstance(value, hint):
+            raise TypeError
+        return value
+    if origin is typing.Literal:
+        if value in typing.get_args(hint):
+            return value
+        if isinstance(value, str):
+            options = [str(option) for option in typing.get_args(hint)]
+            raise ConfigError(f"{value!r} is not one of {', '.join(options)}")
+        raise TypeError
+    if origin is tuple:
+        if isinstance(value, str):
+            value = ast.literal_eval(value)
+        inner = typing.get_args(hint)
+        if not isinstance(value, tuple | list):
+            raise TypeError
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return tuple(_fit(inner[0], v, "each element") for v in value)
+        if len(inner) != len(value):
+            raise TypeError
+        return tuple(_fit(kind, v, "each element") for kind, v in zip(inner, value, strict=True))
+    if hint is bool:
+        if isinstance(value, str) and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+        if isinstance(value, bool):
+            return value
+        raise TypeError
+    if hint in (int, float):
+        if isinstance(value, bool):
+            raise TypeError
+        if isinstance(value, str):
+            value = ast.literal_eval(value)
+        if hint is float and isinstance(value, int | float):
+            return float(value)
+        if hint is int and isinstance(value, int | float) and value == int(value):
+            return int(value)
+        raise TypeError
+    if hint is str and isinstance(value, str):
+        return value
+    if origin is dict or hint is dict:
+        if isinstance(value, Mapping):
+            return dict(value)
+        raise TypeError
+    raise TypeError

@@ -1,0 +1,1 @@
+"""Channel mixers: what happens inside each token."""

@@ -1,0 +1,1 @@
+"""Norms: what keeps tokens at a common scale."""

@@ -1,0 +1,1 @@
+"""Positions: what tells tokens where they are."""

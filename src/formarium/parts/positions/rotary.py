@@ -1,0 +1,92 @@
+"""Rotary position embedding: queries and keys turned by angles in proportion to their positions.
+
+Su et al. 2021, RoFormer, arXiv 2104.09864.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from formarium.config import BaseConfig, ConfigError
+from formarium.context import Context, LayerState
+from formarium.parts.part import Position
+from formarium.parts.positions.rope_scaling import DynamicNTK, LongRoPE, Scaling
+
+Layout = Literal["half", "interleaved"]
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor, layout: Layout = "half") -> Tensor:
+    """The pairs (a, b) of the last axis turned to (a cos - b sin, a sin + b cos): (..., K) to (..., K).
+
+    cos, sin: broadcastable to (..., K'/2); with K' < K the first K' channels turn and the rest pass.
+    layout: the pair of channel i is (i, i + K'/2) when ``half``, (2i, 2i + 1) when ``interleaved``.
+    """
+    width = 2 * cos.shape[-1]
+    turned, rest = (x, None) if width == x.shape[-1] else (x[..., :width], x[..., width:])
+    if layout == "half":
+        a, b = turned.chunk(2, dim=-1)
+        pieces = [a * cos - b * sin, a * sin + b * cos]
+        return torch.cat(pieces if rest is None else [*pieces, rest], dim=-1)
+    a, b = turned[..., 0::2], turned[..., 1::2]
+    turned = torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2)
+    return turned if rest is None else torch.cat((turned, rest), dim=-1)
+
+
+class RoPE(Position):
+    """Turns channel pair i of queries and keys at position m by the angle m omega_i.
+
+    ``fraction`` of the channels of a head take part; ``scaling`` changes the frequencies. Angles are taken in float64,
+    never in half precision, where neighbouring positions fall together.
+    """
+
+    @dataclass(frozen=True)
+    class Config(BaseConfig):
+        base: float = 10000.0
+        fraction: float = 1.0
+        layout: Layout = "half"
+        scaling: Scaling = Scaling()
+
+    acts: ClassVar[frozenset[str]] = frozenset({"turn"})
+    frequencies: Tensor
+
+    def __init__(self, head_width: int, config: Config | None = None) -> None:
+        super().__init__()
+        config = config or self.Config()
+        rotated = int(head_width * config.fraction)
+        if rotated < 2 or rotated % 2:
+            raise ConfigError(
+                f"RoPE turns pairs of channels: {config.fraction:g} of a head of {head_width} channels is {rotated}"
+            )
+        self.config, self.rotated = config, rotated
+        self.register_buffer("frequencies", config.scaling.frequencies(config.base, rotated), persistent=False)
+        scaling = config.scaling
+        self.follows_length = isinstance(scaling, DynamicNTK | LongRoPE) and scaling.length is None
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "RoPE":
+        # The table stays in float64 whatever the precision of the model; it moves with the device only.
+        super()._apply(fn, recurse)
+        device = self.frequencies.device
+        if self.frequencies.dtype != torch.float64 and device.type != "meta":
+            exact = self.config.scaling.frequencies(self.config.base, self.rotated)
+            self.frequencies = exact.to(device) if device.type != "mps" else exact.float().to(device)
+        return self
+
+    def prepare(
+        self, context: Context, hidden: Tensor | None = None, state: LayerState | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """cos and sin of the angles, each (B or 1, 1, T, d/2), in the precision of the tokens."""
+        frequencies = self.frequencies
+        if self.follows_length:
+            longest = context.positions.max() + 1
+            frequencies = self.config.scaling.frequencies(self.config.base, self.rotated, longest)
+        angles = context.positions[:, None, :, None].to(frequencies.dtype) * frequencies
+        factor = self.config.scaling.attention_factor
+        dtype = torch.float32 if context.embeddings is None else context.embeddings.dtype
+        return (angles.cos() * factor).to(dtype), (angles.sin() * factor).to(dtype)
+
+    def turn(self, queries: Tensor, keys: Tensor, prepared: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        cos, sin = prepared
+        layout = self.config.layout
+        return rotate(queries, cos, sin, layout), rotate(keys, cos, sin, layout)

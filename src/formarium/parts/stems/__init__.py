@@ -1,0 +1,1 @@
+"""Stems: how data become tokens."""

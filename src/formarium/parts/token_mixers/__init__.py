@@ -1,0 +1,1 @@
+"""Token mixers: how tokens exchange what they hold."""

@@ -1,0 +1,92 @@
+"""Scaled dot-product attention with whatever acts on its scores or weights, through the fastest kernel that can.
+
+Shapes: queries (B, H, T, K), keys and values (B, G, S, K) with H a multiple of G; result (B, H, T, K).
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def attend(
+    queries: Tensor,
+    keys: Tensor,
+    values: Tensor,
+    *,
+    causal: bool = False,
+    visible: Tensor | None = None,
+    bias: Tensor | None = None,
+    factor: Tensor | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+) -> Tensor:
+    """softmax(scale q k^T + bias) * factor, times v.
+
+    causal: the plain triangle over T = S tokens, known to the fused kernel; any other mask comes as ``visible``,
+    boolean, true where a query may see a key. bias, factor, visible: broadcastable to (B, H, T, S). scale: 1/sqrt(K)
+    where None. softcap: scores become c tanh(score / c) before the bias (Gemma 2, arXiv 2408.00118). factor multiplies
+    the weights behind the softmax and is not renormalised.
+    """
+    if factor is None and softcap is None:
+        mask = _additive(visible, bias, causal, queries, keys)
+        return F.scaled_dot_product_attention(
+            queries,
+            keys,
+            values,
+            attn_mask=mask,
+            is_causal=causal and mask is None,
+            dropout_p=dropout,
+            scale=scale,
+            enable_gqa=queries.shape[1] != keys.shape[1],
+        )
+    weights = attention_weights(queries, keys, causal=causal, visible=visible, bias=bias, scale=scale, softcap=softcap)
+    if factor is not None:
+        weights = weights * factor.to(weights.dtype)
+    if dropout:
+        weights = F.dropout(weights, dropout)
+    batch, heads, length, total = weights.shape
+    groups = values.shape[1]
+    mixed = weights.reshape(batch, groups, heads // groups, length, total) @ values[:, :, None]
+    return mixed.reshape(batch, heads, length, -1)
+
+
+def attention_weights(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    causal: bool = False,
+    visible: Tensor | None = None,
+    bias: Tensor | None = None,
+    scale: float | None = None,
+    softcap: float | None = None,
+) -> Tensor:
+    """The weights behind the softmax, (B, H, T, S), computed one by one; arguments as those of ``attend``."""
+    scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
+    batch, heads, length, _ = queries.shape
+    groups = keys.shape[1]
+    grouped = (queries * scale).reshape(batch, groups, heads // groups, length, -1)
+    scores = (grouped @ keys[:, :, None].transpose(-1, -2)).reshape(batch, heads, length, -1)
+    if softcap is not None:
+        scores = softcap * torch.tanh(scores / softcap)
+    mask = _additive(visible, bias, causal, queries, keys, always=causal)
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+    dtype = torch.promote_types(scores.dtype, torch.float32)
+    return torch.softmax(scores, dim=-1, dtype=dtype).to(queries.dtype)
+
+
+def _additive(
+    visible: Tensor | None, bias: Tensor | None, causal: bool, queries: Tensor, keys: Tensor, always: bool = False
+) -> Tensor | None:
+    """One mask for the kernel: boolean without a bias, else the bias with -inf where a key is hidden."""
+    if causal and (bias is not None or always):
+        length, total = queries.shape[2], keys.shape[2]
+        triangle = torch.ones(length, total, dtype=torch.bool, device=queries.device).tril(total - length)
+        visible = triangle if visible is None else visible & triangle
+    if bias is None:
+        return visible
+    bias = bias.to(queries.dtype)
+    return bias if visible is None else bias.masked_fill(~visible, -math.inf)
