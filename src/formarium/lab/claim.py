@@ -1,0 +1,210 @@
+"""Claims as data: a paper's sentence, the experiment that could confirm or refute it, and what must be true.
+
+Nothing here imports torch, so that cards can be listed in a moment. Tasks, models and parts are written as text that
+``formarium.config.parse`` reads; functions as ``module:function``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Scale = Literal["demo", "laptop", "gpu", "paper"]
+SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
+Better = Literal["lower", "higher"]
+Kind = Literal["comparison", "scaling", "exact"]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One arm of a comparison: its name and how its model differs from the experiment's.
+
+    changes: dotted settings of the model. task, training: likewise of the task and of the training. note: what the arm
+    is there for, where that is not plain (a control, the paper's own handicapped baseline).
+    """
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    task: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An experiment at one scale.
+
+    model, task, training: dotted settings for every arm. seeds: how many paired seeds. learning_rates: factors on the
+    training's own rate, tried by every arm on the first seed. minutes: wall-clock for the whole experiment on the
+    machine at hand; the number of steps follows from the speed measured at the start. steps: a fixed number instead.
+    variants: the arms that run at this scale; all where empty.
+    """
+
+    model: Mapping[str, Any] = field(default_factory=dict)
+    task: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 3
+    learning_rates: tuple[float, ...] = (0.5, 1.0, 2.0)
+    minutes: float | None = None
+    steps: int | None = None
+    variants: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)  # for the function of a Measurement or an Exact check
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Variants of one model, trained alike on one task.
+
+    matched: bring every arm within 1 % of the first arm's parameters by the width that ``adjusts`` names; None leaves
+    the sizes as they are. probes: further numbers of each trained model, ``module:function`` taking (model, task) and
+    returning a dict of numbers by name.
+    """
+
+    task: str
+    model: str
+    variants: tuple[Variant, ...]
+    settings: Mapping[Scale, Setting]
+    training: str = "Training"
+    matched: bool = True
+    adjusts: str = "channel_mixer.hidden"
+    probes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Numbers for each variant that a function finds without the harness: a timing, a fit, a computation.
+
+    function: ``module:function`` called as (seed, **options) and returning {variant: {metric: number}}; seeds are
+    paired. A metric over sizes, for a scaling claim, is a mapping of size to number.
+    """
+
+    function: str
+    settings: Mapping[Scale, Setting]
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What must be true of two arms: ``variant`` better than ``against`` in ``metric`` by more than ``margin``.
+
+    The effect of a seed is its difference against - variant where lower is better, variant - against where higher is;
+    ``relative`` divides it by the value of ``against``. A margin below zero states "no worse than by so much". Without
+    ``against`` the metric of the variant itself is held to the margin: above it where higher is better, below where
+    lower. ``decides`` false shows the contrast beside the verdict without letting it count: a control.
+    """
+
+    variant: str
+    against: str | None = None
+    metric: str = "loss"
+    better: Better = "lower"
+    margin: float = 0.0
+    relative: bool = False
+    decides: bool = True
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """What must be true of a cost against a size: the slope of log metric on log size of ``variant``.
+
+    It lies below ``limit`` where better is lower, above where higher; ``over`` names the metric (size to number).
+    """
+
+    variant: str
+    over: str
+    limit: float
+    better: Better = "lower"
+    decides: bool = True
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Exact:
+    """A computed equality or bound.
+
+    function: ``module:function`` called as (seed, **options), returning a list of checks, each a dict with ``name``,
+    ``value``, ``limit`` and ``holds``.
+    """
+
+    function: str
+    settings: Mapping[Scale, Setting]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One sentence of a paper that can be checked.
+
+    key: short name, unique in the paper. text: the claim in our words. source: where the paper says it. experiment:
+    what puts it to the proof; None while that is not built. requires: what must be true of the experiment's numbers, all
+    of it. notes: what a reader must know beside the verdict.
+    """
+
+    key: str
+    text: str
+    source: str
+    kind: Kind
+    experiment: Comparison | Measurement | Exact | None = None
+    requires: tuple[Contrast | Exponent, ...] = ()
+    notes: str = ""
+    scales: tuple[Scale, ...] = ()
+
+    def available(self) -> tuple[Scale, ...]:
+        """The scales at which the claim can be put to the proof."""
+        if self.experiment is None:
+            return ()
+        return tuple(scale for scale in SCALES if scale in self.experiment.settings)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the library knows of a paper.
+
+    date: ISO date of the first version. domains: as in the index. slots: which parts of the block it changes. code and
+    licence: the official repository, and its licence ("none" where it states none). summary: one paragraph of our own
+    words. honesty: what is unverified, withdrawn, or our reconstruction. parts, model: names to import; empty while the
+    paper is not built.
+    """
+
+    slug: str
+    title: str
+    date: str
+    authors: tuple[str, ...]
+    domains: tuple[str, ...]
+    slots: tuple[str, ...]
+    summary: str
+    claims: tuple[Claim, ...]
+    arxiv: str | None = None
+    venue: str = ""
+    code: str = ""
+    licence: str = ""
+    weights: str = ""
+    honesty: str = ""
+    parts: tuple[str, ...] = ()
+    model: str = ""
+    built: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"https://arxiv.org/abs/{self.arxiv}" if self.arxiv else ""
+
+    @property
+    def state(self) -> Literal["built", "planned"]:
+        return "built" if self.built else "planned"
+
+    def claim(self, key: str) -> Claim | None:
+        """The claim of that key, or None."""
+        return next((claim for claim in self.claims if claim.key == key), None)
+
+    def bibtex(self) -> str:
+        """A BibTeX entry under the key formarium uses."""
+        year = self.date[:4]
+        fields = [
+            ("title", "{" + self.title + "}"),
+            ("author", " and ".join(self.authors) or "Unknown"),
+            ("year", year),
+        ]
+        if self.venue:
+            fields.append(("booktitle", self.venue))
+        if self.arxiv:
+            fields += [("eprint", self.arxiv), ("archivePrefix", "arXiv"), ("url", self.url)]
+        kind = "inproceedings" if self.venue else "misc"
+        body = ",\n".join(f"  {name:<13} = {{{value}}}" for name, value in fields)
+        return f"@{kind}{{{self.slug.replace('-', '')}{year},\n{body}\n}}"
