@@ -133,8 +133,8 @@ class Claim:
     """One sentence of a paper that can be checked.
 
     key: short name, unique in the paper. text: the claim in our words. source: where the paper says it. experiment:
-    what puts it to the proof; None while that is not built. requires: what must be true of the experiment's numbers, all
-    of it. notes: what a reader must know beside the verdict.
+    what puts it to the proof; None while that is not built. requires: what must be true of the experiment's numbers,
+    all of it. notes: what a reader must know beside the verdict.
     """
 
     key: str
@@ -144,7 +144,6 @@ class Claim:
     experiment: Comparison | Measurement | Exact | None = None
     requires: tuple[Contrast | Exponent, ...] = ()
     notes: str = ""
-    scales: tuple[Scale, ...] = ()
 
     def available(self) -> tuple[Scale, ...]:
         """The scales at which the claim can be put to the proof."""
