@@ -1,0 +1,77 @@
+"""Finding named data: in the user's data folder, in the cache, or by a checksummed download."""
+
+import hashlib
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from formarium.errors import DataError
+from formarium.files import cache_folder, data_folder, replacing
+from formarium.progress import progress
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A published file of data.
+
+    path: where it lies below ``FORMARIUM_DATA`` and below the cache. url: the canonical source; empty where none can be
+    fetched. sha256: of the file as fetched from there (the data folder may hold it compressed; it is trusted).
+    """
+
+    path: str
+    url: str = ""
+    sha256: str = ""
+    licence: str = ""
+
+
+def find(file: DataFile) -> Path | None:
+    """The file in the data folder (as it is, or with .gz behind its name) or in the cache; None where it is in neither."""
+    places = [root for root in (data_folder(), cache_folder("data")) if root is not None]
+    for root in places:
+        for path in (root / file.path, root / f"{file.path}.gz"):
+            if path.is_file():
+                return path
+    return None
+
+
+def locate(file: DataFile) -> Path:
+    """The file in the data folder or the cache, else fetched from its source into the cache.
+
+    Raises DataError, saying where to put the file by hand, when it cannot be fetched or arrives damaged.
+    """
+    found = find(file)
+    return found if found is not None else _fetch(file)
+
+
+def _fetch(file: DataFile) -> Path:
+    by_hand = f"put it at {file.path} below a folder that the environment variable FORMARIUM_DATA names"
+    if not file.url:
+        raise DataError(f"{Path(file.path).name} is not on this machine and cannot be fetched; {by_hand}")
+    target = cache_folder("data") / file.path
+    digest = hashlib.sha256()
+    try:
+        with urllib.request.urlopen(file.url, timeout=30) as response, replacing(target) as temporary:
+            total = int(response.headers.get("Content-Length") or 0) or None
+            with temporary.open("wb") as out, progress(f"fetching {target.name}", total) as advance:
+                for block in _blocks(response):
+                    digest.update(block)
+                    out.write(block)
+                    advance(len(block))
+            if file.sha256 and digest.hexdigest() != file.sha256:
+                temporary.unlink()
+                raise DataError(
+                    f"{file.url} arrived damaged or has changed: its checksum is not the known one; {by_hand}"
+                )
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise DataError(f"{target.name} could not be fetched from {file.url} ({reason}); {by_hand}") from None
+    return target
+
+
+def _blocks(response: object) -> Iterator[bytes]:
+    while block := response.read(_CHUNK):  # type: ignore[attr-defined]
+        yield block

@@ -1,0 +1,65 @@
+"""What a task is: data, an objective, metrics and a baseline, for any model whose input and output fit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from formarium.config import BaseConfig, Configurable
+from formarium.models.model import Model
+
+Split = Literal["train", "validation", "test"]
+Metric = float | list[float]
+
+
+class Task(Configurable):
+    """A kind of work on some data.
+
+    metrics: what ``evaluate`` can measure, with the better direction of each; names may carry an argument behind "@".
+    headline: the metric that decides where none is named. unit: what ``units`` counts, for throughput.
+    """
+
+    metrics: ClassVar[Mapping[str, Literal["lower", "higher"]]] = {"loss": "lower"}
+    headline: ClassVar[str] = "loss"
+    unit: ClassVar[str] = "examples"
+
+    def prepare(self) -> None:
+        """Makes the data ready, once, with progress; DataError where they cannot be used."""
+
+    def baseline(self) -> BaseConfig:
+        """The configuration of the model that others are measured against."""
+        raise NotImplementedError
+
+    def adapt(self, model: BaseConfig) -> BaseConfig:
+        """The configuration with what the data decide filled in (a vocabulary, a number of classes).
+
+        Raises ConfigError for a model that cannot do this task.
+        """
+        return model
+
+    def batches(self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[Any]:
+        """Endless training batches from number ``start`` on: a function of the seed and the number alone.
+
+        With ``world`` processes, process ``rank`` gets its own share of each batch of batch_size * world examples.
+        """
+        raise NotImplementedError
+
+    def batches_per_epoch(self, batch_size: int) -> int:
+        """How many batches show each training example once."""
+        raise NotImplementedError
+
+    def units(self, batch: Any) -> int:
+        """How many units (see ``unit``) a batch holds."""
+        raise NotImplementedError
+
+    def loss(self, model: Model, batch: Any) -> Tensor:
+        """The training objective of one batch, a scalar."""
+        raise NotImplementedError
+
+    def evaluate(self, model: Model, split: Split = "validation", metrics: Sequence[str] = ()) -> dict[str, Metric]:
+        """The named metrics (the headline where none are named) of a model in evaluation mode, on fixed data."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> None:
+        """Leaves beside a saved model what using it needs (a tokenizer, names)."""
