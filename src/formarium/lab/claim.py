@@ -4,6 +4,8 @@ Nothing here imports torch, so that cards can be listed in a moment. Tasks, mode
 ``formarium.config.parse`` reads; functions as ``module:function``.
 """
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -12,6 +14,10 @@ Scale = Literal["demo", "laptop", "gpu", "paper"]
 SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 Better = Literal["lower", "higher"]
 Kind = Literal["comparison", "scaling", "exact"]
+
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+# LaTeX's commands for the combining accents of Unicode.
+_ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308": '"', "\u030c": "v ", "\u0327": "c "}
 
 
 @dataclass(frozen=True)
@@ -156,10 +162,12 @@ class Claim:
 class Card:
     """What the library knows of a paper.
 
-    date: ISO date of the first version. domains: as in the index. slots: which parts of the block it changes. code and
-    licence: the official repository, and its licence ("none" where it states none). summary: one paragraph of our own
-    words. honesty: what is unverified, withdrawn, or our reconstruction. parts, model: names to import; empty while the
-    paper is not built.
+    date: ISO date of the first version. authors: given name first, with a no-break space inside a family name of
+    several words; empty where unknown. domains: as in the index. slots: which parts of the block it changes. venue:
+    where it appeared, with the year; journal tells a journal from a conference. code and licence: the
+    official repository, and its licence ("none" where it states none). summary: one paragraph of our own words.
+    honesty: what is unverified, withdrawn, or our reconstruction. parts, model: names to import; empty while the paper
+    is not built.
     """
 
     slug: str
@@ -172,6 +180,9 @@ class Card:
     claims: tuple[Claim, ...]
     arxiv: str | None = None
     venue: str = ""
+    journal: bool = False
+    volume: str = ""
+    pages: str = ""
     code: str = ""
     licence: str = ""
     weights: str = ""
@@ -179,6 +190,12 @@ class Card:
     parts: tuple[str, ...] = ()
     model: str = ""
     built: bool = False
+
+    @property
+    def year(self) -> str:
+        """Year of publication: the venue's where there is one, else that of the first version."""
+        years = re.findall(r"\b(?:19|20)\d\d\b", self.venue)
+        return years[-1] if years else self.date[:4]
 
     @property
     def url(self) -> str:
@@ -193,17 +210,37 @@ class Card:
         return next((claim for claim in self.claims if claim.key == key), None)
 
     def bibtex(self) -> str:
-        """A BibTeX entry under the key formarium uses."""
-        year = self.date[:4]
-        fields = [
-            ("title", "{" + self.title + "}"),
-            ("author", " and ".join(self.authors) or "Unknown"),
-            ("year", year),
-        ]
-        if self.venue:
-            fields.append(("booktitle", self.venue))
+        """A BibTeX entry under the key formarium uses, ``<slug><year>``, accents written in LaTeX."""
+        kind = "misc" if not self.venue else "article" if self.journal else "inproceedings"
+        # A journal's name stands without its year; a conference's is not complete without it.
+        venue = self.venue.removesuffix(self.year).rstrip(" ,") if self.journal else self.venue
+        fields = {
+            "title": "{" + _latex(self.title) + "}",  # the inner braces keep its capitals
+            "author": " and ".join(_latex(_family_in_braces(name)) for name in self.authors),
+            "year": self.year,
+            "journal" if self.journal else "booktitle": _latex(venue),
+            "volume": self.volume,
+            "pages": self.pages.replace("-", "--"),
+        }
         if self.arxiv:
-            fields += [("eprint", self.arxiv), ("archivePrefix", "arXiv"), ("url", self.url)]
-        kind = "inproceedings" if self.venue else "misc"
-        body = ",\n".join(f"  {name:<13} = {{{value}}}" for name, value in fields)
-        return f"@{kind}{{{self.slug.replace('-', '')}{year},\n{body}\n}}"
+            fields |= {"eprint": self.arxiv, "archivePrefix": "arXiv", "url": self.url}
+        body = ",\n".join(f"  {name:<13} = {{{value}}}" for name, value in fields.items() if value)
+        return f"@{kind}{{{self.slug.replace('-', '')}{self.year},\n{body}\n}}"
+
+
+def _family_in_braces(name: str) -> str:
+    """A name as BibTeX splits it: the words that a no-break space joins are one word in braces."""
+    return " ".join(f"{{{w.replace(_NO_BREAK, ' ')}}}" if _NO_BREAK in w else w for w in name.split(" "))
+
+
+def _latex(text: str) -> str:
+    """Text for a BibTeX field: LaTeX's special characters escaped, accented letters written with their accents."""
+    return "".join(_latex_letter(letter) for letter in re.sub(r"([&%$#_])", r"\\\1", text))
+
+
+def _latex_letter(letter: str) -> str:
+    """One letter, its accent as a LaTeX command."""
+    base, *accents = list(unicodedata.normalize("NFD", letter))
+    if len(accents) == 1 and accents[0] in _ACCENTS:
+        return f"{{\\{_ACCENTS[accents[0]]}{base}}}"
+    return letter
