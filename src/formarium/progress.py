@@ -28,7 +28,7 @@ def notice(text: str) -> None:
 
 
 @contextmanager
-def progress(description: str, total: float | None, start: float = 0) -> Iterator[Advance]:
+def progress(description: str, total: float | None, start: int = 0) -> Iterator[Advance]:
     """Gives a function to call as ``advance(amount, note="loss 2.31")`` while work of ``total`` is done."""
     if _quiet:
         yield lambda amount=1, note="": None

@@ -1,0 +1,2 @@
+from .language.task import Language as Language
+from .task import Task as Task

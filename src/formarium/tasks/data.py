@@ -29,7 +29,7 @@ class DataFile:
 
 
 def find(file: DataFile) -> Path | None:
-    """The file in the data folder (as it is, or with .gz behind its name) or in the cache; None where it is in neither."""
+    """The file in the data folder or the cache, as it is or with .gz behind its name; None where it is in neither."""
     places = [root for root in (data_folder(), cache_folder("data")) if root is not None]
     for root in places:
         for path in (root / file.path, root / f"{file.path}.gz"):

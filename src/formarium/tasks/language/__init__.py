@@ -1,0 +1,1 @@
+"""Language modelling: text to token files, windows of them, and what a causal model makes of those."""
