@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from formarium.context import Context, LayerState
 from formarium.parts.part import ChannelMixer, Norm, Part, TokenMixer
+from formarium.parts.residual import DropPath
 
 Placement = Literal["pre", "post"]
 
@@ -15,6 +16,7 @@ class Block(nn.Module):
 
     placement: ``pre`` norms what a mixer reads, ``post`` norms each sum (as the original Transformer).
     between: acts on the residual stream between the two mixers, without a residual of its own.
+    drop_path: share of samples for which a branch is left out while training. scales: act on what the two mixers add.
     """
 
     def __init__(
@@ -25,25 +27,32 @@ class Block(nn.Module):
         between: Part | None = None,
         placement: Placement = "pre",
         dropout: float = 0.0,
+        drop_path: float = 0.0,
+        scales: tuple[Part, Part] | None = None,
     ) -> None:
         super().__init__()
         self.token_mixer, self.channel_mixer, self.between = token_mixer, channel_mixer, between
         self.token_norm, self.channel_norm = norms
         self.placement = placement
+        self.token_scale: Part | None = scales[0] if scales else None
+        self.channel_scale: Part | None = scales[1] if scales else None
         self.dropout = nn.Dropout(dropout) if dropout else None
+        self.drop_path = DropPath(DropPath.Config(drop_path)) if drop_path else None
 
     def forward(self, x: Tensor, context: Context, state: LayerState | None = None) -> Tensor:
         """All tokens at once, or with ``state`` the next ones of a sequence."""
         pre = self.placement == "pre"
         mixed = self.token_norm(x) if pre else x
         mixed = self.token_mixer(mixed, context) if state is None else self.token_mixer.step(mixed, context, state)
-        x = self._add(x, mixed)
+        x = self._add(x, mixed, self.token_scale)
         if not pre:
             x = self.token_norm(x)
         if self.between is not None:
             x = self.between(x)
-        x = self._add(x, self.channel_mixer(self.channel_norm(x) if pre else x))
+        x = self._add(x, self.channel_mixer(self.channel_norm(x) if pre else x), self.channel_scale)
         return x if pre else cast(Tensor, self.channel_norm(x))
 
-    def _add(self, x: Tensor, y: Tensor) -> Tensor:
-        return x + (y if self.dropout is None else self.dropout(y))
+    def _add(self, x: Tensor, y: Tensor, scale: Part | None) -> Tensor:
+        for act in (self.dropout, scale, self.drop_path):
+            y = y if act is None else act(y)
+        return x + y

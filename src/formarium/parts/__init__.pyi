@@ -6,6 +6,7 @@ from .channel_mixers.feed_forward import FeedForward as FeedForward
 from .channel_mixers.feed_forward import SwiGLU as SwiGLU
 from .channel_mixers.polynomial import PolyNorm as PolyNorm
 from .channel_mixers.polynomial import PolyReLU as PolyReLU
+from .norms.adaptive_rms_norm import AdaRMSNorm as AdaRMSNorm
 from .norms.layer_norm import LayerNorm as LayerNorm
 from .norms.rms_norm import RMSNorm as RMSNorm
 from .part import Activation as Activation
@@ -19,6 +20,7 @@ from .positions.combined import Combined as Combined
 from .positions.context_aware_rotary import CARoPE as CARoPE
 from .positions.learned import Learned as Learned
 from .positions.none import NoPE as NoPE
+from .positions.pair_bias import PairBias as PairBias
 from .positions.relative_bias import T5Bias as T5Bias
 from .positions.rope_scaling import DynamicNTK as DynamicNTK
 from .positions.rope_scaling import LinearScaling as LinearScaling
@@ -28,5 +30,7 @@ from .positions.rope_scaling import Scaling as Scaling
 from .positions.rope_scaling import YaRN as YaRN
 from .positions.rotary import RoPE as RoPE
 from .positions.sinusoidal import Sinusoidal as Sinusoidal
+from .residual import DropPath as DropPath
+from .residual import LayerScale as LayerScale
 from .stems.token_embedding import TokenEmbedding as TokenEmbedding
 from .token_mixers.attention import Attention as Attention

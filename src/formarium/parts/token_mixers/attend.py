@@ -1,6 +1,6 @@
 """Scaled dot-product attention with whatever acts on its scores or weights, through the fastest kernel that can.
 
-Shapes: queries (B, H, T, K), keys and values (B, G, S, K) with H a multiple of G; result (B, H, T, K).
+Shapes: queries (B, H, T, K), keys (B, G, S, K) and values (B, G, S, V) with H a multiple of G; result (B, H, T, V).
 """
 
 import math
@@ -32,16 +32,18 @@ def attend(
     """
     if factor is None and softcap is None:
         mask = _additive(visible, bias, causal, queries, keys)
-        return F.scaled_dot_product_attention(
+        width, spare = values.shape[-1], queries.shape[-1] - values.shape[-1]
+        mixed = F.scaled_dot_product_attention(
             queries,
             keys,
-            values,
+            F.pad(values, (0, spare)) if spare > 0 else values,  # the fused kernels want one width
             attn_mask=mask,
             is_causal=causal and mask is None,
             dropout_p=dropout,
             scale=scale,
             enable_gqa=queries.shape[1] != keys.shape[1],
         )
+        return mixed[..., :width] if spare > 0 else mixed
     weights = attention_weights(queries, keys, causal=causal, visible=visible, bias=bias, scale=scale, softcap=softcap)
     if factor is not None:
         weights = weights * factor.to(weights.dtype)

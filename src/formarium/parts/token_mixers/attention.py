@@ -1,7 +1,7 @@
 """Multi-head attention (Vaswani et al. 2017, 1706.03762) with grouped queries (Ainslie et al. 2023, 2305.13245)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -10,6 +10,7 @@ from formarium.context import Context, LayerState
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Position
 from formarium.parts.token_mixers.attend import attend
+from formarium.parts.token_mixers.distance import with_key_norms
 from formarium.parts.token_mixers.multi_head import MultiHead
 
 
@@ -19,6 +20,8 @@ class Attention(MultiHead):
     qk_norm: a norm over the channels of each head, on queries and keys before they are turned (Henry et al. 2020,
     arXiv 2010.04245). window: a causal query sees that many tokens, itself included (Mistral 7B, arXiv 2310.06825);
     with ``full_every`` = n each n-th layer sees all. softcap: see ``attend``. scale: 1/sqrt(K) where None.
+    similarity: ``dot`` for scale q.k; ``distance`` for scale (q.k - |k|^2 / 2), the softmax of -scale |q - k|^2 / 2;
+    ``distance_as_released`` for scale q.k - |k|^2 / (2 sqrt K) with a scale of 1 where None (PPGT, arXiv 2504.12588).
     Raises ConfigError for head counts that do not divide.
     """
 
@@ -31,6 +34,7 @@ class Attention(MultiHead):
         full_every: int | None = None
         softcap: float | None = None
         scale: float | None = None
+        similarity: Literal["dot", "distance", "distance_as_released"] = "dot"
         dropout: float = 0.0
 
     refuses: ClassVar[frozenset[str]] = frozenset()
@@ -72,7 +76,12 @@ class Attention(MultiHead):
         return self._mix(queries, state["keys"][:, :, :total], state["values"][:, :, :total], prepared, context)
 
     def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, prepared: object, context: Context) -> Tensor:
-        position = self._where
+        position, scale = self._where, self.config.scale
+        if self.config.similarity != "dot":
+            released = self.config.similarity == "distance_as_released"
+            root = self.head_width**-0.5
+            scale = scale if scale is not None else (1.0 if released else root)
+            queries, keys = with_key_norms(queries, keys, 0.5 * root / scale if released else 0.5)
         plain = self.causal and context.plainly_causal(self.window)
         mixed = attend(
             queries,
@@ -82,7 +91,7 @@ class Attention(MultiHead):
             visible=None if plain else context.visible(self.causal, self.window),
             bias=None if position is None else position.bias(prepared),
             factor=None if position is None else position.scale(prepared),
-            scale=self.config.scale,
+            scale=scale,
             softcap=self.config.softcap,
             dropout=self.config.dropout if self.training else 0.0,
         )
