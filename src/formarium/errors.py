@@ -19,3 +19,6 @@ class Diverged(FormariumError):
     def __init__(self, message: str, step: int) -> None:
         super().__init__(message)
         self.step = step
+
+    def __reduce__(self) -> tuple[type["Diverged"], tuple[str, int]]:
+        return type(self), (str(self), self.step)

@@ -24,14 +24,16 @@ _ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0308"
 class Variant:
     """One arm of a comparison: its name and how its model differs from the experiment's.
 
-    changes: dotted settings of the model. task, training: likewise of the task and of the training. note: what the arm
-    is there for, where that is not plain (a control, the paper's own handicapped baseline).
+    changes: dotted settings of the model. task, training: likewise of the task and of the training. matched: false
+    leaves its size as it is in a matched comparison. note: what the arm is there for, where that is not plain (a
+    control, the paper's own handicapped baseline).
     """
 
     name: str
     changes: Mapping[str, Any] = field(default_factory=dict)
     task: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    matched: bool = True
     note: str = ""
 
 

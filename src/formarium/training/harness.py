@@ -81,7 +81,7 @@ def fit(
     seed: int = 0,
     folder: Path | None = None,
     machine: Machine | None = None,
-    metrics: Sequence[str] = (),
+    metrics: Sequence[str] | None = (),
     checkpoint_every: int | None = None,
     loggers: Sequence[Any] = (),
     show: bool = True,
@@ -89,8 +89,8 @@ def fit(
 ) -> tuple[Model, Result]:
     """Trains the configured model on a task; with a folder, continues what is there and keeps the outcome there.
 
-    model: adapted to the task. metrics: what is measured at the end (and each ``evaluate_every`` steps); the task's
-    headline where empty. checkpoint_every: steps between checkpoints. show: a progress bar. on_step: called with the
+    model: adapted to the task. metrics: what is measured at the end (and each ``evaluate_every`` steps): the task's
+    headline where empty, nothing where None. checkpoint_every: steps between checkpoints. show: a progress bar. on_step: called with the
     step and its loss. Raises Diverged on a loss that is not a number, Interrupted after Ctrl-C (a second one stops at
     once), CheckpointError where the folder holds another run.
     """
@@ -282,7 +282,7 @@ class _Steps(Callback):
     def __init__(
         self,
         folder: Path | None,
-        metrics: Sequence[str],
+        metrics: Sequence[str] | None,
         checkpoint_every: int | None,
         show: bool,
         on_step: Callable[[int, float], None] | None,
@@ -359,7 +359,7 @@ class _Steps(Callback):
             self._bar.__exit__(None, None, None)
 
     def _evaluate(self, trainer: L.Trainer, own: _Module) -> None:
-        measured = own.task.evaluate(own.model, metrics=self.metrics)
+        measured = own.task.evaluate(own.model, metrics=self.metrics or ())
         for logger in trainer.loggers:
             scalars = {f"validation_{k}": v for k, v in measured.items() if isinstance(v, float)}
             logger.log_metrics(scalars, trainer.global_step)
@@ -402,7 +402,7 @@ class _Steps(Callback):
         on_gpu = next(model.parameters()).is_cuda
         peak = torch.cuda.max_memory_allocated() if on_gpu else _peak_memory()
         return Result(
-            metrics=own.task.evaluate(model, metrics=self.metrics),
+            metrics={} if self.metrics is None else own.task.evaluate(model, metrics=self.metrics),
             losses=own.losses,
             steps=trainer.global_step,
             units=own.units_seen * trainer.world_size,

@@ -35,7 +35,8 @@ class Language(Task):
     z_loss: weight of mean(logsumexp^2). evaluation_tokens: how many tokens of a split are scored, in fixed windows.
 
     Metrics: ``loss`` nats a token, ``perplexity``, ``bits_per_byte``, ``accuracy``; behind "@" another context, as in
-    ``loss@512``. ``loss_by_position`` and ``accuracy_by_position`` are lists over the positions of a window.
+    ``loss@512`` or ``loss@2x``. ``loss_by_position`` and ``accuracy_by_position`` are lists over the positions of a
+    window.
     """
 
     @dataclass(frozen=True)
@@ -149,14 +150,25 @@ class Language(Task):
     def evaluate(self, model: Model, split: Split = "validation", metrics: Sequence[str] = ()) -> dict[str, Metric]:
         names = list(metrics) or [self.headline]
         results: dict[str, Metric] = {}
-        contexts = {int(c) if c else self.config.context for _, _, c in (n.partition("@") for n in names)}
-        measured = {context: self._measure(model, split, context) for context in sorted(contexts)}
+        measured: dict[int, dict[str, Metric]] = {}
         for name in names:
             kind, _, at = name.partition("@")
             if kind not in self.metrics:
                 raise ConfigError(f"language modelling measures no {kind!r}; it measures {', '.join(self.metrics)}")
-            results[name] = measured[int(at) if at else self.config.context][kind]
+            context = self._context(at)
+            if context not in measured:
+                measured[context] = self._measure(model, split, context)
+            results[name] = measured[context][kind]
         return results
+
+    def _context(self, at: str) -> int:
+        """The context that a metric names behind "@": a number of tokens, or "2x" of the training's."""
+        try:
+            return int(float(at[:-1]) * self.config.context) if at.endswith("x") else int(at or self.config.context)
+        except ValueError:
+            raise ConfigError(
+                f"{at!r} is no context: write a number of tokens, as @512, or a multiple, as @2x"
+            ) from None
 
     def _measure(self, model: Model, split: Split, context: int) -> dict[str, Metric]:
         tokens = self._split(split)

@@ -1,0 +1,247 @@
+"""Putting variants side by side: equal parameters, equal tokens, a learning rate chosen for each, paired seeds."""
+
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from formarium.config import BaseConfig, ConfigError, config_from_dict, parse, suggestion
+from formarium.errors import FormariumError
+from formarium.lab.claim import Comparison, Setting, Variant
+from formarium.lab.matching import count_parameters, match_parameters
+from formarium.lab.runs import Outcome, Run, Workers, distributed, execute_all
+from formarium.progress import notice, progress
+from formarium.training.settings import Training
+
+_SAFETY = 0.85  # share of the minutes that is planned; the rest is for evaluation, start and noise
+_FEWEST = 20
+_TIMED, _WARM = 8, 2
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A variant made ready: its adapted and matched model, its task and its training, still without a rate."""
+
+    variant: Variant
+    model: BaseConfig
+    task: BaseConfig
+    training: Training
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What an arm costs on this machine, measured alone: seconds a step, units a second, bytes at the peak."""
+
+    step_seconds: float
+    rate: float
+    memory: int
+    flops: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long each run is, and why."""
+
+    steps: int
+    minutes: float | None
+    processes: int
+    threads: int
+
+
+@dataclass
+class ArmResult:
+    """What an arm came to: the rates it tried on the first seed, the one it kept, and an outcome for each seed."""
+
+    arm: Arm
+    cost: Cost
+    learning_rate: float
+    tried: dict[float, float]
+    outcomes: list[Outcome]
+
+
+@dataclass
+class ComparisonResult:
+    """All arms of a comparison at one scale."""
+
+    arms: dict[str, ArmResult]
+    budget: Budget
+    seeds: int
+    seconds: float
+    headline: str
+    unit: str
+
+
+def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
+    """The arms of a scale, adapted to the task and matched in size; ConfigError for an impossible one."""
+    chosen = [v for v in comparison.variants if not setting.variants or v.name in setting.variants]
+    unknown = [n for n in setting.variants if n not in {v.name for v in comparison.variants}]
+    if unknown:
+        names = [v.name for v in comparison.variants]
+        raise ConfigError(f"there is no variant {unknown[0]!r}{suggestion(unknown[0], names)}")
+    arms: list[Arm] = []
+    for variant in chosen:
+        task_config = parse(comparison.task).override({**setting.task, **variant.task})
+        task = task_config.build()
+        model = task.adapt(parse(comparison.model).override({**setting.model, **variant.changes}))
+        if comparison.matched and arms and variant.matched:
+            model = match_parameters(model, arms[0].parameters, comparison.adjusts)
+        training = parse(comparison.training).override({**setting.training, **variant.training})
+        if not isinstance(training, Training):
+            raise ConfigError(f"{comparison.training!r} does not describe a training")
+        arms.append(Arm(variant, model, task_config, training, count_parameters(model)))
+    return arms
+
+
+def compare(
+    comparison: Comparison,
+    setting: Setting,
+    metrics: Sequence[str] = (),
+    *,
+    processes: int,
+    threads: int,
+    steps: int | None = None,
+) -> ComparisonResult:
+    """Runs a comparison at one scale.
+
+    metrics: measured beside the headline (those that the task knows; others are of the probes). steps: overrides the
+    budget (to repeat a record's). What was finished before, here and with the same code, is read instead of done again.
+    """
+    began = time.perf_counter()
+    arms = arms_of(comparison, setting)
+    task = arms[0].task.build()
+    task.prepare()
+    measured = [metric for metric in metrics if metric.partition("@")[0] in task.metrics]
+    wanted = tuple(dict.fromkeys([task.headline, *measured]))
+    costs = _costs(arms, threads)
+    budget = _budget(setting, costs, processes, threads, steps)
+    results = {}
+    rates = _choose_rates(comparison, setting, arms, wanted, budget, task)
+    runs = [
+        _run(arm, rates[arm.variant.name][0], seed, wanted, budget, comparison.probes)
+        for arm in arms
+        for seed in range(setting.seeds)
+    ]
+    outcomes = iter(execute_all(runs, processes, threads, "training all seeds"))
+    for arm, cost in zip(arms, costs, strict=True):
+        rate, tried = rates[arm.variant.name]
+        own = [next(outcomes) for _ in range(setting.seeds)]
+        results[arm.variant.name] = ArmResult(arm, cost, rate, tried, own)
+    return ComparisonResult(
+        arms=results,
+        budget=budget,
+        seeds=setting.seeds,
+        seconds=time.perf_counter() - began,
+        headline=task.headline,
+        unit=task.unit,
+    )
+
+
+def _run(
+    arm: Arm, rate: float, seed: int, metrics: tuple[str, ...], budget: Budget, probes: tuple[str, ...] = ()
+) -> Run:
+    base = arm.training
+    factor = rate / base.learning_rate
+    training = base.replace(steps=budget.steps, learning_rate=rate, matrix_rate=base.matrix_rate * factor)
+    return Run(arm.model.to_dict(), arm.task.to_dict(), training.to_dict(), seed, metrics, probes)
+
+
+def _choose_rates(
+    comparison: Comparison, setting: Setting, arms: list[Arm], metrics: tuple[str, ...], budget: Budget, task: Any
+) -> dict[str, tuple[float, dict[float, float]]]:
+    """For each arm the best rate of the grid on the first seed; a best one at the edge is tried one step further."""
+    grid = sorted(setting.learning_rates)
+    base = {arm.variant.name: arm.training.learning_rate for arm in arms}
+    if len(grid) == 1:
+        return {name: (rate * grid[0], {}) for name, rate in base.items()}
+    sign = 1 if task.metrics[task.headline] == "lower" else -1
+    tried: dict[str, dict[float, float]] = {arm.variant.name: {} for arm in arms}
+    step = grid[-1] / grid[-2]
+    todo = {name: list(grid) for name in tried}
+    for round_number in range(2):
+        pairs = [(arm, factor) for arm in arms for factor in todo[arm.variant.name]]
+        runs = [
+            _run(arm, base[arm.variant.name] * factor, 0, metrics, budget, comparison.probes) for arm, factor in pairs
+        ]
+        outcomes = execute_all(runs, budget.processes, budget.threads, "choosing learning rates")
+        for (arm, factor), outcome in zip(pairs, outcomes, strict=True):
+            value = float(outcome.metrics[task.headline])
+            tried[arm.variant.name][factor] = sign * value if math.isfinite(value) else math.inf
+        best = {name: min(values, key=lambda f, v=values: v[f]) for name, values in tried.items()}  # type: ignore[misc]
+        if round_number == 0:
+            beyond = {grid[0]: grid[0] / step, grid[-1]: grid[-1] * step}
+            todo = {name: [beyond[f]] if f in beyond else [] for name, f in best.items()}
+    return {
+        name: (base[name] * best[name], {base[name] * f: sign * v for f, v in sorted(values.items())})
+        for name, values in tried.items()
+    }
+
+
+def _costs(arms: list[Arm], threads: int) -> list[Cost]:
+    """Each arm for a few steps, alone in a process of its own."""
+    if distributed():
+        return [Cost(0.0, 0.0, 0, 0.0) for _ in arms]
+    descriptions = [
+        {"model": a.model.to_dict(), "task": a.task.to_dict(), "training": a.training.to_dict()} for a in arms
+    ]
+    with (
+        Workers(1, threads, fresh=True) as workers,
+        progress("measuring the speed of each variant", len(arms)) as advance,
+    ):
+        return workers.all([(_cost, description) for description in descriptions], advance)
+
+
+def _cost(description: Mapping[str, Any], report: Any) -> Cost:
+    from formarium.training.harness import fit
+
+    training = Training.from_dict(description["training"]).replace(
+        steps=_WARM + _TIMED, evaluate_every=None, patience=None, keep="last", warmup=0.0
+    )
+    clock: list[float] = []
+    try:
+        _, result = fit(
+            config_from_dict(description["model"]),
+            config_from_dict(description["task"]).build(),
+            training,
+            metrics=None,
+            show=False,
+            on_step=lambda step, loss: clock.append(time.perf_counter()),
+        )
+        flops, memory, units = result.flops, result.memory, result.units / result.steps
+    except FormariumError:
+        flops, memory, units = 0.0, 0, 0.0
+    durations = [b - a for a, b in zip(clock[_WARM - 1 :], clock[_WARM:], strict=False)]
+    seconds = statistics.median(durations) if durations else math.inf
+    report(1)
+    return Cost(seconds, units / seconds, memory, flops)
+
+
+def _budget(setting: Setting, costs: list[Cost], processes: int, threads: int, steps: int | None) -> Budget:
+    """The steps of every run: fixed, or what fits the minutes at the measured speed."""
+    if steps is None and setting.minutes is None and setting.steps is None:
+        raise ConfigError("a setting says how many steps or how many minutes")
+    if steps is None and setting.minutes is not None:
+        runs = setting.seeds + (len(setting.learning_rates) if len(setting.learning_rates) > 1 else 0)
+        once = sum(cost.step_seconds for cost in costs if math.isfinite(cost.step_seconds)) * runs / processes
+        steps = int(setting.minutes * 60 * _SAFETY / max(once, 1e-9))
+        steps = steps // 10 * 10 if steps >= 100 else steps
+        if setting.steps is not None:
+            steps = min(steps, setting.steps)
+        if steps < _FEWEST:
+            notice(f"this machine manages only {steps} steps a run in {setting.minutes:g} minutes; taking {_FEWEST}")
+            steps = _FEWEST
+    steps = steps if steps is not None else setting.steps
+    assert steps is not None
+    return Budget(steps, setting.minutes, processes, threads)
+
+
+def with_seeds(setting: Setting, seeds: int | None, minutes: float | None) -> Setting:
+    """The setting with the user's number of seeds and minutes."""
+    changes: dict[str, Any] = {}
+    if seeds is not None:
+        changes["seeds"] = seeds
+    if minutes is not None:
+        changes["minutes"] = minutes
+    return replace(setting, **changes)
