@@ -15,6 +15,7 @@ class MultiHead(TokenMixer):
 
     refuses: ways to act that a position must not have here. bias: of the three input projections; output_bias: of the
     output's, by default the same. qk_norm: a norm over the channels of each head, before the position turns them.
+    shared: keys are the queries, from one projection.
     Raises ConfigError for head counts that do not divide and for positions that the mixer has no use for.
     """
 
@@ -31,6 +32,7 @@ class MultiHead(TokenMixer):
         bias: bool = False,
         output_bias: bool | None = None,
         qk_norm: BaseConfig | None = None,
+        shared: bool = False,
     ) -> None:
         super().__init__()
         self.heads, self.kv_heads, self.causal = heads, kv_heads or heads, causal
@@ -49,7 +51,7 @@ class MultiHead(TokenMixer):
         self.position = position if position is not None and not position.shared else None
         self._shared = [position] if position is not None and position.shared else []  # in a list: owned by the model
         inner, inner_kv = heads * self.head_width, self.kv_heads * self.head_width
-        self.qkv = FusedLinear(width, (inner, inner_kv, inner_kv), bias=bias)
+        self.qkv = FusedLinear(width, (inner, inner_kv) if shared else (inner, inner_kv, inner_kv), bias=bias)
         self.out = ResidualLinear(inner, width, bias=bias if output_bias is None else output_bias)
         norms = [None if qk_norm is None else qk_norm.build(width=self.head_width) for _ in range(2)]
         self.query_norm, self.key_norm = cast(list[Norm | None], norms)
@@ -61,7 +63,8 @@ class MultiHead(TokenMixer):
     def _project(self, x: Tensor, context: Context, state: LayerState | None) -> tuple[Tensor, Tensor, Tensor, object]:
         """Turned queries (B, H, T, K), keys and values (B, G, T, K), and what the position prepared."""
         batch, length, _ = x.shape
-        q, k, v = (y.view(batch, length, -1, self.head_width).transpose(1, 2) for y in self.qkv(x))
+        heads = [y.view(batch, length, -1, self.head_width).transpose(1, 2) for y in self.qkv(x)]
+        q, k, v = heads[0], heads[-2], heads[-1]
         if self.query_norm is not None and self.key_norm is not None:
             q, k = self.query_norm(q), self.key_norm(k)
         prepared: object = context.shared
