@@ -12,20 +12,19 @@ CARD = Card(
     domains=("knowledge graphs",),
     slots=("token mixer",),
     summary=(
-        "CAT runs three attentions side by side, one in flat, one in hyperbolic and one on spherical space, and "
-        "lets a small network decide for every token how much of each to use. Trees fit hyperbolic space and cycles "
-        "the sphere, but real data mix both, and earlier models had to choose one geometry in advance. Here the "
-        "choice is soft, learned, and can be read off. The authors test it on completing knowledge graphs, where "
-        "relations range from hierarchies to symmetric links. It is of interest to people who embed structured "
-        "data, and raises the question whether the gain comes from curvature or merely from three attentions with a "
-        "router."
+        "CAT runs three attentions side by side, one in flat, one in hyperbolic and one on spherical space, and lets a "
+        "small network decide for every token how much of each to use. Trees fit hyperbolic space and cycles the "
+        "sphere, but real data mix both, and earlier models had to choose one geometry in advance. Here the choice is "
+        "soft, learned, and can be read off. The authors test it on completing knowledge graphs, where relations range "
+        "from hierarchies to symmetric links. It is of interest to people who embed structured data, and raises the "
+        "question whether the gain comes from curvature or merely from three attentions with a router."
     ),
     honesty=(
-        "No code is public and the body of the paper was not available. The abstract fixes three parallel branches, "
-        "a router with one weight vector per token, about 5 % more parameters and the two data sets; the formulas "
-        "of the branches, the router's size, the scoring of links and the optional entropy term are our "
-        "reconstruction in the field's standard form, and none of the paper's tables is quoted. The 5 % can only "
-        "hold when entity embeddings are counted: a block alone grows by about 70 %."
+        "No code is public and the body of the paper was not available. The abstract fixes three parallel branches, a "
+        "router with one weight vector per token, about 5 % more parameters and the two data sets; the formulas of the "
+        "branches, the router's size, the scoring of links and the optional entropy term are our reconstruction in the "
+        "field's standard form, and none of the paper's tables is quoted. The 5 % can only hold when entity embeddings "
+        "are counted: a block alone grows by about 70 %."
     ),
     claims=(
         Claim(
@@ -61,8 +60,8 @@ CARD = Card(
             source="abstract",
             kind="comparison",
             notes=(
-                "With three flat branches the same reading should give about 0.5; if it does not, the weights do "
-                "not show geometry."
+                "With three flat branches the same reading should give about 0.5; if it does not, the weights do not "
+                "show geometry."
             ),
         ),
         Claim(
@@ -80,7 +79,7 @@ CARD = Card(
             ),
             source="abstract",
             kind="comparison",
-            notes=("Attention alone takes two to three times as long; scoring tens of thousands of entities hides it."),
+            notes="Attention alone takes two to three times as long; scoring tens of thousands of entities hides it.",
         ),
     ),
 )

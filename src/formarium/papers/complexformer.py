@@ -16,27 +16,27 @@ CARD = Card(
     slots=("position", "token mixer"),
     summary=(
         "ComplexFormer reads the query and the key of every attention head as complex numbers, one per pair of "
-        "channels, and scores them in polar form: the magnitudes multiply, and the angle is a learned affine "
-        "function of the phase difference between the two tokens plus RoPE's rotation for their distance. Each head "
-        "and channel has its own slope and offset, so one head may listen to content and another to distance. "
-        "Values and the output projection stay real. It is for designers of language models who want content and "
-        "position in one formula at almost no extra parameters; since the score factors into turned queries and "
-        "turned keys, ordinary fused attention kernels can compute it."
+        "channels, and scores them in polar form: the magnitudes multiply, and the angle is a learned affine function "
+        "of the phase difference between the two tokens plus RoPE's rotation for their distance. Each head and channel "
+        "has its own slope and offset, so one head may listen to content and another to distance. Values and the "
+        "output projection stay real. It is for designers of language models who want content and position in one "
+        "formula at almost no extra parameters; since the score factors into turned queries and turned keys, ordinary "
+        "fused attention kernels can compute it."
     ),
     honesty=(
         "Withdrawn by its first author on 27 May 2025 (version 2); no reason is recorded. The body of the paper was "
-        "not available, so the equations rest on the abstract and the author's repository, and no result of the "
-        "paper is quoted. That repository builds a causal mask for its language model and then does not apply it, "
-        "so training there sees the future; whether the paper's runs took this path is unknown. Its published state "
-        "does not run end to end, and its training and decoding files disagree, because the first casts the "
-        "frequencies to bfloat16."
+        "not available, so the equations rest on the abstract and the author's repository, and no result of the paper "
+        "is quoted. That repository builds a causal mask for its language model and then does not apply it, so "
+        "training there sees the future; whether the paper's runs took this path is unknown. Its published state does "
+        "not run end to end, and its training and decoding files disagree, because the first casts the frequencies to "
+        "bfloat16."
     ),
     claims=(
         Claim(
             key="causal",
             text=(
-                "The logits of the language model at a position do not change when later tokens change; the same "
-                "model without a causal mask drives its training loss towards zero by copying the next token."
+                "The logits of the language model at a position do not change when later tokens change; the same model "
+                "without a causal mask drives its training loss towards zero by copying the next token."
             ),
             source="official code (a control, not a sentence of the paper)",
             kind="exact",
@@ -86,18 +86,18 @@ CARD = Card(
         Claim(
             key="heads-differ",
             text=(
-                "Slopes and offsets learned per head reach a lower validation loss than slopes and offsets tied "
-                "across the heads of a layer."
+                "Slopes and offsets learned per head reach a lower validation loss than slopes and offsets tied across "
+                "the heads of a layer."
             ),
             source="abstract",
             kind="comparison",
-            notes=("A probe should also report the variance between heads after training against that at the start."),
+            notes="A probe should also report the variance between heads after training against that at the start.",
         ),
         Claim(
             key="adaptive-angle",
             text=(
-                "With the slope of the phase difference learned, the validation loss is lower than with it frozen "
-                "at 1 (RoPE) and than with it frozen at 0 (magnitudes and distance only)."
+                "With the slope of the phase difference learned, the validation loss is lower than with it frozen at 1 "
+                "(RoPE) and than with it frozen at 0 (magnitudes and distance only)."
             ),
             source="abstract",
             kind="comparison",

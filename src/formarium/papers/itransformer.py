@@ -16,20 +16,20 @@ CARD = Card(
     summary=(
         "A forecaster usually makes one token of all measurements at one time. iTransformer turns the table around: "
         "the whole history of one series becomes one token, attention relates the series to each other, the "
-        "feed-forward network models each series, and a linear head emits the entire horizon at once. No component "
-        "of the Transformer is changed, there is neither position encoding nor decoder, and the number of series "
-        "may differ between training and use. Every window is normalised and the forecast scaled back. It is meant "
-        "for people who forecast many related series, from power loads to traffic, and for anyone comparing "
-        "Transformers with simple linear forecasters."
+        "feed-forward network models each series, and a linear head emits the entire horizon at once. No component of "
+        "the Transformer is changed, there is neither position encoding nor decoder, and the number of series may "
+        "differ between training and use. Every window is normalised and the forecast scaled back. It is meant for "
+        "people who forecast many related series, from power loads to traffic, and for anyone comparing Transformers "
+        "with simple linear forecasters."
     ),
     honesty=(
-        "Numbers per horizon are the widely quoted ones and were checked only against the published averages. In "
-        "the official repository the inverted models normalise each window and the models they are compared with do "
-        "not, so the table 'plus inverted' changes two things at once. Calendar features enter as extra tokens on "
-        "most data sets, which the paper mentions only as an option. The released subset training slices the first "
-        "columns before it draws from them, and the comparator for unseen series is much narrower than the model. "
-        "The Alipay results use private data. On ETT the paper's own table has it behind a linear model. The "
-        "released iInformer merges its heads in the wrong order."
+        "Numbers per horizon are the widely quoted ones and were checked only against the published averages. In the "
+        "official repository the inverted models normalise each window and the models they are compared with do not, "
+        "so the table 'plus inverted' changes two things at once. Calendar features enter as extra tokens on most data "
+        "sets, which the paper mentions only as an option. The released subset training slices the first columns "
+        "before it draws from them, and the comparator for unseen series is much narrower than the model. The Alipay "
+        "results use private data. On ETT the paper's own table has it behind a linear model. The released iInformer "
+        "merges its heads in the wrong order."
     ),
     claims=(
         Claim(
@@ -55,28 +55,28 @@ CARD = Card(
             source="table 'plus inverted' (ECL 0.277 to 0.178, Weather 0.657 to 0.258)",
             kind="comparison",
             notes=(
-                "The paper compares inverted and normalised with neither. All four cells are needed; the claim "
-                "falls if the gain vanishes once both are normalised."
+                "The paper compares inverted and normalised with neither. All four cells are needed; the claim falls "
+                "if the gain vanishes once both are normalised."
             ),
         ),
         Claim(
             key="unseen-series",
             text=(
-                "Trained on a fifth of the series and evaluated on all, the error of iTransformer rises by less "
-                "than that of a Transformer applied to each series separately, against training on all."
+                "Trained on a fifth of the series and evaluated on all, the error of iTransformer rises by less than "
+                "that of a Transformer applied to each series separately, against training on all."
             ),
             source="abstract; experiment with 20 % of the series",
             kind="comparison",
             notes=(
-                "The paper's comparator has width 32 against 512. The fair one is equally wide. On Solar the "
-                "paper's own numbers do not all agree."
+                "The paper's comparator has width 32 against 512. The fair one is equally wide. On Solar the paper's "
+                "own numbers do not all agree."
             ),
         ),
         Claim(
             key="longer-look-back",
             text=(
-                "As the history grows from 48 to 336 steps at a horizon of 96, the test error of iTransformer does "
-                "not increase, while that of the Transformer over time steps does."
+                "As the history grows from 48 to 336 steps at a horizon of 96, the test error of iTransformer does not "
+                "increase, while that of the Transformer over time steps does."
             ),
             source="abstract; look-back study",
             kind="comparison",
@@ -84,8 +84,8 @@ CARD = Card(
         Claim(
             key="subset-training",
             text=(
-                "Training every batch on a random fifth of the series costs little accuracy (within 5 % of the "
-                "error of training on all) and reduces time and memory."
+                "Training every batch on a random fifth of the series costs little accuracy (within 5 % of the error "
+                "of training on all) and reduces time and memory."
             ),
             source="section on efficient training (Traffic: 91 against 265 ms, 1.28 against 7.50 GB)",
             kind="comparison",

@@ -16,28 +16,27 @@ CARD = Card(
     slots=("stem", "position", "token mixer", "norm"),
     summary=(
         "PPGT runs an ordinary pre-norm Transformer over the nodes of a graph, without message passing, and changes "
-        "three things. Attention compares queries and keys by distance instead of by inner product. The norm keeps "
-        "the length of a token when it is worth keeping, because the size of a neighbourhood hides in lengths that "
-        "usual norms erase. And random-walk probabilities of every pair of nodes, lifted by sines, pass through a "
-        "small network that biases and gates attention. The aim is to bring graphs into the same architecture as "
-        "text and images without giving up the power to tell graphs apart; it matters to people working on "
-        "molecules, networks and multimodal models."
+        "three things. Attention compares queries and keys by distance instead of by inner product. The norm keeps the "
+        "length of a token when it is worth keeping, because the size of a neighbourhood hides in lengths that usual "
+        "norms erase. And random-walk probabilities of every pair of nodes, lifted by sines, pass through a small "
+        "network that biases and gates attention. The aim is to bring graphs into the same architecture as text and "
+        "images without giving up the power to tell graphs apart; it matters to people working on molecules, networks "
+        "and multimodal models."
     ),
     honesty=(
-        "The tables of the paper could not be read: BREC totals come from a public review of its third version and "
-        "the split of three categories is inferred; ZINC, MNIST and CLUSTER results are recalled and unverified, "
-        "PCQM4Mv2 is unverified. The released attention drops the factor 1/sqrt(d) on the inner product but keeps "
-        "it on the key norm, so only the paper's form is a distance. Published runs also use the multiplicative "
-        "gate after the softmax. One edge encoder of the code appends the number of nodes where its reciprocal is "
-        "meant, unused by the published configurations."
+        "The tables of the paper could not be read: BREC totals come from a public review of its third version and the "
+        "split of three categories is inferred; ZINC, MNIST and CLUSTER results are recalled and unverified, PCQM4Mv2 "
+        "is unverified. The released attention drops the factor 1/sqrt(d) on the inner product but keeps it on the key "
+        "norm, so only the paper's form is a distance. Published runs also use the multiplicative gate after the "
+        "softmax. One edge encoder of the code appends the number of nodes where its reciprocal is meant, unused by "
+        "the published configurations."
     ),
     claims=(
         Claim(
             key="magnitude-kept",
             text=(
                 "On telling multisets apart whose elements repeat up to three times, distance attention with the "
-                "adaptive norm is more accurate than inner products with RMSNorm, and each change alone lies "
-                "between."
+                "adaptive norm is more accurate than inner products with RMSNorm, and each change alone lies between."
             ),
             source="abstract, changes 1 and 2",
             kind="comparison",
@@ -46,8 +45,8 @@ CARD = Card(
         Claim(
             key="norms-erase-scale",
             text=(
-                "RMSNorm gives the same output for a token and for any positive multiple of it; the adaptive norm "
-                "does not, unless its slope is zero, and with slope 1 and offset 0 it is the identity."
+                "RMSNorm gives the same output for a token and for any positive multiple of it; the adaptive norm does "
+                "not, unless its slope is zero, and with slope 1 and offset 0 it is the identity."
             ),
             source="section on adaptive normalisation",
             kind="exact",
@@ -55,8 +54,8 @@ CARD = Card(
         Claim(
             key="distance-attention",
             text=(
-                "The simplified attention equals a softmax over negative squared distances between queries and "
-                "keys, and does not change when one vector is added to all of both."
+                "The simplified attention equals a softmax over negative squared distances between queries and keys, "
+                "and does not change when one vector is added to all of both."
             ),
             source="section on simplified L2 attention",
             kind="exact",
@@ -78,8 +77,8 @@ CARD = Card(
         Claim(
             key="theoretical-ceiling",
             text=(
-                "Colour refinement with random-walk probabilities up to 32 steps separates 236 of the 400 BREC "
-                "pairs, 1-WL separates none, and a graph is never separated from itself with its nodes relabelled."
+                "Colour refinement with random-walk probabilities up to 32 steps separates 236 of the 400 BREC pairs, "
+                "1-WL separates none, and a graph is never separated from itself with its nodes relabelled."
             ),
             source="abstract ('consistent with its theoretical expressivity')",
             kind="exact",
@@ -97,12 +96,12 @@ CARD = Card(
         Claim(
             key="real-graphs",
             text=(
-                "On regressing properties of molecules with at most 500 thousand parameters, its error is below "
-                "that of GIN and no higher than that of GRIT-style attention."
+                "On regressing properties of molecules with at most 500 thousand parameters, its error is below that "
+                "of GIN and no higher than that of GRIT-style attention."
             ),
             source="abstract; ZINC mean absolute error 0.0566 (unverified)",
             kind="comparison",
-            notes=("ZINC must be supplied; the mean of four seeds at the best validation epoch is the convention."),
+            notes="ZINC must be supplied; the mean of four seeds at the best validation epoch is the convention.",
         ),
         Claim(
             key="encoding-is-the-limit",

@@ -16,39 +16,38 @@ CARD = Card(
     summary=(
         "Each channel pair of RoPE is read as an oscillator whose phase carries the position. From this view follow "
         "limits on RoPE's one free number, its base, for a wanted context length: the slowest oscillator must not "
-        "complete a turn; it must stay coherent, the more so the deeper the network; and its step from token to "
-        "token must exceed the resolution of the arithmetic. Together they bound a region of bases that should "
-        "work. The paper introduces no network. It matters to those who stretch contexts or choose a base for a new "
-        "model, and to those who serve such models at low precision and wonder whether a configuration can hold "
-        "what it promises."
+        "complete a turn; it must stay coherent, the more so the deeper the network; and its step from token to token "
+        "must exceed the resolution of the arithmetic. Together they bound a region of bases that should work. The "
+        "paper introduces no network. It matters to those who stretch contexts or choose a base for a new model, and "
+        "to those who serve such models at low precision and wonder whether a configuration can hold what it promises."
     ),
     honesty=(
-        "No code is public, and the full text was not available: the four formulas are known from the abstract and "
-        "a published summary. Its coherence threshold, how it counts layers and its case-study table are unknown. "
-        "The exact forms that use the slowest frequency instead of 1/base, the effective base under scaling "
-        "schemes, and every model audit are derived here, not the author's. By those audits models that plainly "
-        "work violate the depth bound (Llama-2 at 4k, DeepSeek-V3 at 128k) or the precision wall (Llama-3.2-1B). "
-        "Submitted to TMLR and under review when last seen."
+        "No code is public, and the full text was not available: the four formulas are known from the abstract and a "
+        "published summary. Its coherence threshold, how it counts layers and its case-study table are unknown. The "
+        "exact forms that use the slowest frequency instead of 1/base, the effective base under scaling schemes, and "
+        "every model audit are derived here, not the author's. By those audits models that plainly work violate the "
+        "depth bound (Llama-2 at 4k, DeepSeek-V3 at 128k) or the precision wall (Llama-3.2-1B). Submitted to TMLR and "
+        "under review when last seen."
     ),
     claims=(
         Claim(
             key="aliasing",
             text=(
-                "When all channels turn at one slow rate, telling a token at a distance from one a full turn "
-                "further falls to chance beyond 2 pi times the base, and a larger base restores it."
+                "When all channels turn at one slow rate, telling a token at a distance from one a full turn further "
+                "falls to chance beyond 2 pi times the base, and a larger base restores it."
             ),
             source="abstract; context < 2 pi base",
             kind="comparison",
             notes=(
-                "With RoPE's whole bank of frequencies the fast channels still separate the two, so the bound need "
-                "not be tight: show both."
+                "With RoPE's whole bank of frequencies the fast channels still separate the two, so the bound need not "
+                "be tight: show both."
             ),
         ),
         Claim(
             key="dc-stability",
             text=(
-                "Over models trained with different bases at one length, the distance at which retrieval fails "
-                "grows with the base as the stability bound predicts, and ranks the models at least as well as the "
+                "Over models trained with different bases at one length, the distance at which retrieval fails grows "
+                "with the base as the stability bound predicts, and ranks the models at least as well as the "
                 "cosine-sum criterion of Men et al. (2024)."
             ),
             source="abstract; base >= context / arccos(threshold)",
@@ -58,8 +57,8 @@ CARD = Card(
         Claim(
             key="depth-compounds",
             text=(
-                "The base needed for retrieval at a fixed length grows with depth, like the square root of the "
-                "number of layers."
+                "The base needed for retrieval at a fixed length grows with depth, like the square root of the number "
+                "of layers."
             ),
             source="abstract; base >= context / arccos(threshold^(1/layers))",
             kind="comparison",
@@ -77,16 +76,16 @@ CARD = Card(
             source="abstract; base < 1 / machine epsilon",
             kind="exact",
             notes=(
-                "Four readings must be kept apart: phase as a product with an integer position, cosine alone, "
-                "tables or angles in low precision, and a phase accumulated by addition. They do not agree."
+                "Four readings must be kept apart: phase as a product with an integer position, cosine alone, tables "
+                "or angles in low precision, and a phase accumulated by addition. They do not agree."
             ),
         ),
         Claim(
             key="goldilocks-zone",
             text=(
-                "Lower and upper bounds leave an interval of bases that shrinks with length and depth and is empty "
-                "in float32 beyond a length that follows from the formulas (about 475 thousand tokens at 32 layers "
-                "and threshold 0.95)."
+                "Lower and upper bounds leave an interval of bases that shrinks with length and depth and is empty in "
+                "float32 beyond a length that follows from the formulas (about 475 thousand tokens at 32 layers and "
+                "threshold 0.95)."
             ),
             source="abstract",
             kind="exact",
@@ -100,18 +99,16 @@ CARD = Card(
             ),
             source="abstract",
             kind="exact",
-            notes=(
-                "The author's table was not available. Depth fails models that work; report margins beside verdicts."
-            ),
+            notes="The author's table was not available. Depth fails models that work; report margins beside verdicts.",
         ),
         Claim(
             key="million-token-wall",
-            text=("Beyond one million tokens no base satisfies the bounds in float32, whatever the architecture."),
+            text="Beyond one million tokens no base satisfies the bounds in float32, whatever the architecture.",
             source="abstract",
             kind="exact",
             notes=(
-                "The limit depends on depth and on a threshold that is not known: stability without depth allows "
-                "2.66 million at threshold 0.95. Models with a base above the wall exist and are used."
+                "The limit depends on depth and on a threshold that is not known: stability without depth allows 2.66 "
+                "million at threshold 0.95. Models with a base above the wall exist and are used."
             ),
         ),
     ),
