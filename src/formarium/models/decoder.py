@@ -5,7 +5,7 @@ Every paper about decoders is a setting of this one model: its parts are named i
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,15 +15,13 @@ from formarium.block import Block, Placement
 from formarium.config import BaseConfig, ConfigError
 from formarium.context import Context
 from formarium.models.decoding import DecodingState
-from formarium.models.model import Model, initialise
+from formarium.models.model import Model, built, initialise
 from formarium.parts.channel_mixers.feed_forward import SwiGLU
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import ChannelMixer, Norm, Part, Position, TokenMixer
 from formarium.parts.positions.rotary import RoPE
 from formarium.parts.stems.token_embedding import TokenEmbedding
 from formarium.parts.token_mixers.attention import Attention
-
-T = TypeVar("T", bound=nn.Module)
 
 
 class Decoder(Model):
@@ -74,25 +72,25 @@ class Decoder(Model):
             "causal": True,
         }
         self.stem = config.stem.build(vocabulary=config.vocabulary, **around)
-        position = _built(config.position, Position, "position", **around)
+        position = built(config.position, Position, "position", **around)
         self.position = position if position.shared else None
         blocks = []
         for layer in range(config.depth):
             here = {**around, "layer": layer}
             if not position.shared and layer:
-                position = _built(config.position, Position, "position", **here)
+                position = built(config.position, Position, "position", **here)
             blocks.append(
                 Block(
-                    _built(config.token_mixer, TokenMixer, "token_mixer", position=position, **here),
-                    _built(config.channel_mixer, ChannelMixer, "channel_mixer", **here),
-                    (_built(config.norm, Norm, "norm", **here), _built(config.norm, Norm, "norm", **here)),
-                    between=None if config.between is None else _built(config.between, Part, "between", **here),
+                    built(config.token_mixer, TokenMixer, "token_mixer", position=position, **here),
+                    built(config.channel_mixer, ChannelMixer, "channel_mixer", **here),
+                    (built(config.norm, Norm, "norm", **here), built(config.norm, Norm, "norm", **here)),
+                    between=None if config.between is None else built(config.between, Part, "between", **here),
                     placement=config.placement,
                     dropout=config.dropout,
                 )
             )
         self.blocks = nn.ModuleList(blocks)
-        self.norm = _built(config.norm, Norm, "norm", **around)
+        self.norm = built(config.norm, Norm, "norm", **around)
         self.head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
         initialise(self, config.init_std, config.depth)
 
@@ -190,10 +188,3 @@ def places(tokens: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tens
     if mask is not None:
         return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
     return index
-
-
-def _built(config: BaseConfig, kind: type[T], slot: str, **surroundings: object) -> T:
-    part = config.build(**surroundings)
-    if not isinstance(part, kind):
-        raise ConfigError(f"the slot {slot!r} of a decoder takes a {kind.__name__}, which {config.name()} is not")
-    return part

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
@@ -11,11 +11,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import formarium
-from formarium.config import BaseConfig, Configurable, config_from_dict
+from formarium.config import BaseConfig, ConfigError, Configurable, config_from_dict
 from formarium.errors import CheckpointError
 from formarium.files import read_json, replacing
 from formarium.parts.linear import ResidualLinear
 from formarium.parts.stems.token_embedding import TokenEmbedding
+
+T = TypeVar("T", bound=nn.Module)
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -97,6 +99,14 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{path} holds a {type(loaded).__name__}, not named tensors")
     return {k: v for k, v in loaded.items() if isinstance(v, Tensor)}
+
+
+def built(config: BaseConfig, kind: type[T], slot: str, **surroundings: object) -> T:
+    """The part that a configuration builds; ConfigError where it is not of the kind that the slot of a model takes."""
+    part = config.build(**surroundings)
+    if not isinstance(part, kind):
+        raise ConfigError(f"the slot {slot!r} takes a {kind.__name__}, which {config.name()} is not")
+    return part
 
 
 def initialise(model: nn.Module, std: float, depth: int) -> None:
