@@ -67,7 +67,7 @@ CARD = Card(
         Claim(
             key="feasibility",
             text=(
-                "The separation problem is feasible for every choice of tokens once the dimension is at least the "
+                "The separation problem has a solution whichever tokens are chosen, once the dimension is at least the "
                 "larger of the number of sequences and the sequence length less one, for random data."
             ),
             source="abstract, (2)",

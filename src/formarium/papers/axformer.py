@@ -19,7 +19,7 @@ CARD = Card(
         "for one task and have a little labelled data."
     ),
     honesty=(
-        "Of the paper only the abstracts of three versions were readable and no code is public; the method here is a "
+        "Three versions of the abstract are all that could be read, and no code is public; the method here is a "
         "reconstruction that satisfies them, with our choice of order, group size, removal rule and data split, and no "
         "results table is quoted. 'Up to' figures need not belong to one model. Selecting parts on the set that is "
         "also reported inflates accuracy; in a small preliminary trial on digits the selection loss always fell while "

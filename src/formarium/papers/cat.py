@@ -22,8 +22,8 @@ CARD = Card(
     honesty=(
         "No code is public and the body of the paper was not available. The abstract fixes three parallel branches, a "
         "router with one weight vector per token, about 5 % more parameters and the two data sets; the formulas of the "
-        "branches, the router's size, the scoring of links and the optional entropy term are our reconstruction in the "
-        "field's standard form, and none of the paper's tables is quoted. The 5 % can only hold when entity embeddings "
+        "branches, the router's size, the scoring of links and the optional entropy term are our reconstruction, built "
+        "from the usual formulas, and no table of the paper is quoted. The 5 % can only hold when entity embeddings "
         "are counted: a block alone grows by about 70 %."
     ),
     claims=(

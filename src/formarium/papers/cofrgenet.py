@@ -27,13 +27,12 @@ CARD = Card(
         "pre-training and serving, and for students of unusual function classes."
     ),
     honesty=(
-        "No official code is public. The ladder and its gradient are certain; the layout of the three components is "
-        "known from summaries and parameter formulas, and where those leave a choice, ours is marked as such. "
-        "Published totals cannot be obtained from the published formulas. An independent replication of the "
-        "feed-forward form at 82M to 410M did not reproduce the claim (WikiText-2 perplexity 110 against 41) and ran "
-        "about 3.5 times slower. With a small initialisation and odd depth the fractions start at their poles. The "
-        "arXiv comment says an earlier version was accepted to ICML 2026; IBM holds a patent application on the "
-        "predecessor (US 20230401438)."
+        "No official code is public. Ladder and gradient are certain; the layout of the three components is known from "
+        "summaries and parameter formulas, and where those leave a choice, ours is marked as such. Published totals "
+        "cannot be obtained from the published formulas. An independent replication of the feed-forward form at 82M to "
+        "410M did not reproduce the claim (WikiText-2 perplexity 110 against 41) and ran about 3.5 times slower. With "
+        "a small initialisation and odd depth the fractions start at their poles. The arXiv comment says an earlier "
+        "version was accepted to ICML 2026; IBM holds a patent application on the predecessor (US 20230401438)."
     ),
     claims=(
         Claim(
@@ -89,7 +88,7 @@ CARD = Card(
             source="abstract",
             kind="comparison",
             notes=(
-                "Inside the guard zone the custom gradient is a surrogate, not the derivative of the clamped function."
+                "Inside the guard zone the custom gradient is a surrogate and differs from that of the clamped value."
             ),
         ),
         Claim(

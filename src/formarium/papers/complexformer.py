@@ -27,8 +27,8 @@ CARD = Card(
         "Withdrawn by its first author on 27 May 2025 (version 2); no reason is recorded. The body of the paper was "
         "not available, so the equations rest on the abstract and the author's repository, and no result of the paper "
         "is quoted. That repository builds a causal mask for its language model and then does not apply it, so "
-        "training there sees the future; whether the paper's runs took this path is unknown. Its published state does "
-        "not run end to end, and its training and decoding files disagree, because the first casts the frequencies to "
+        "training there sees the future; whether the paper's runs took this path is unknown. The repository does not "
+        "run as it stands, and its training and decoding files disagree, because the first casts the frequencies to "
         "bfloat16."
     ),
     claims=(

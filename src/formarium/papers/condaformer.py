@@ -22,7 +22,7 @@ CARD = Card(
         "scenes on ordinary hardware."
     ),
     honesty=(
-        "Code and benchmark pages were read, the paper's own tables were not: 75.5 % on the ScanNet test set is "
+        "Code and benchmark pages were read, the tables in the paper were not: 75.5 % on the ScanNet test set is "
         "confirmed by the benchmark, the other results are recollections and unverified. Window origins depend on the "
         "whole batch in the released code, so the prediction for a scene changes with its companions. Its 'depth-wise' "
         "convolution computes a dense one with a mask. Detection, shown in the appendix, has no code. The repository "

@@ -34,8 +34,8 @@ CARD = Card(
         "from months before submission, and the public code of ROMP were used; the formula of coordinate-aware "
         "attention is our reconstruction, and paper text and tables were not available. Absolute errors are derived, "
         "not quoted. A widely copied alignment routine gives meaningless aligned errors when two or three bodies are "
-        "in a batch; it is in the code this work builds on, and whether the published 8.8 % is affected is unknown. "
-        "Body models and data are licensed and not included."
+        "in a batch; it is in the code this work builds on, and nobody has said whether the 8.8 % of the abstract "
+        "suffers from it. Body models and data are licensed and not included."
     ),
     claims=(
         Claim(

@@ -20,10 +20,10 @@ CARD = Card(
     honesty=(
         "Only the abstract was available: author, arXiv number and equations are unknown to us, and no code is public. "
         "The architecture here is our reconstruction, built so that every statement of the abstract holds, and none of "
-        "it may be taken for the author's. The unit of 'fidelity' is not stated (four times in squared error is 6 dB). "
-        "A SIREN with the customary frequency of 30 and large batches lies 10 to 15 dB below a tuned one, so the "
-        "published baselines may be weak; in preliminary trials a hardly tuned reconstruction was 7 to 12 dB below a "
-        "tuned SIREN of about its size."
+        "it may be taken for the author's. What 'fidelity' is measured in remains open (a quarter of the squared error "
+        "is 6 dB). A SIREN with the customary frequency of 30 and large batches lies 10 to 15 dB below a tuned one, so "
+        "the published baselines may be weak; in preliminary trials the reconstruction, hardly tuned, fell short of a "
+        "tuned SIREN of like size by 7 to 12 dB."
     ),
     claims=(
         Claim(

@@ -23,13 +23,13 @@ CARD = Card(
         "with simple linear forecasters."
     ),
     honesty=(
-        "Numbers per horizon are the widely quoted ones and were checked only against the published averages. In the "
-        "official repository the inverted models normalise each window and the models they are compared with do not, "
-        "so the table 'plus inverted' changes two things at once. Calendar features enter as extra tokens on most data "
-        "sets, which the paper mentions only as an option. The released subset training slices the first columns "
-        "before it draws from them, and the comparator for unseen series is much narrower than the model. The Alipay "
-        "results use private data. On ETT the paper's own table has it behind a linear model. The released iInformer "
-        "merges its heads in the wrong order."
+        "Errors at single horizons are given as they are commonly cited; only the published averages over four "
+        "horizons could be verified. In the official repository the inverted models normalise each window and the "
+        "models they are compared with do not, so the table 'plus inverted' changes two things at once. Calendar "
+        "features enter as extra tokens on most data sets, which the paper mentions only as an option. The released "
+        "subset training slices the first columns before it draws from them, and the comparator for unseen series is "
+        "much narrower than the model. The Alipay results use private data. On ETT the paper's own table has it behind "
+        "a linear model. The released iInformer merges its heads in the wrong order."
     ),
     claims=(
         Claim(
@@ -55,8 +55,8 @@ CARD = Card(
             source="table 'plus inverted' (ECL 0.277 to 0.178, Weather 0.657 to 0.258)",
             kind="comparison",
             notes=(
-                "The paper compares inverted and normalised with neither. All four cells are needed; the claim falls "
-                "if the gain vanishes once both are normalised."
+                "The paper compares inverted and normalised with neither. All four cells are needed; with no gain left "
+                "between the two normalised models, the claim falls."
             ),
         ),
         Claim(

@@ -63,8 +63,8 @@ CARD = Card(
             source="abstract; base >= context / arccos(threshold^(1/layers))",
             kind="comparison",
             notes=(
-                "Objection to test: RoPE acts on queries and keys inside each layer and does not accumulate in the "
-                "residual stream, so no dependence on depth is the null hypothesis."
+                "The null hypothesis is no dependence on depth: each layer rotates its own queries and keys, and the "
+                "residual stream never carries the rotation on."
             ),
         ),
         Claim(

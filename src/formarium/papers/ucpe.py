@@ -31,11 +31,11 @@ CARD = Card(
         "cameras in generated video, and to anyone with several views."
     ),
     honesty=(
-        "Paper and inference code were read. The paper's equation for rays is not the inverse of its own projection, "
-        "and the code uses the right one; the code's up-map has a slip of one to four degrees; its Plücker baseline "
-        "used transposed rotations until March 2026, and whether the tables were run again is unknown. Rays are taken "
-        "at patch corners. 'Less than 1 %' of trained parameters counts the text encoder: of the generator alone it is "
-        "2.5 %. In the paper's table pitch and roll do not favour rays over simpler encodings."
+        "Paper and inference code were read. The paper's equation for rays does not invert the projection it belongs "
+        "to, and the code uses the right one; the code's up-map has a slip of one to four degrees; its Plücker "
+        "baseline used transposed rotations until March 2026, and whether the tables were run again is unknown. Rays "
+        "are taken at patch corners. 'Less than 1 %' of trained parameters counts the text encoder: of the generator "
+        "alone it is 2.5 %. In the paper's table pitch and roll do not favour rays over simpler encodings."
     ),
     claims=(
         Claim(

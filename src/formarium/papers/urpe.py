@@ -53,8 +53,8 @@ CARD = Card(
             source="experiments, position identification",
             kind="comparison",
             notes=(
-                "The factor starts at 1 and must move far: its table needs a learning rate of its own. A distinguished "
-                "first token and absolute positions solve the task as well and must be shown beside it."
+                "From its start at 1 the factor has far to go: its table needs a learning rate of its own. A "
+                "distinguished first token and absolute positions solve the task as well and must be shown beside it."
             ),
         ),
         Claim(
