@@ -39,7 +39,7 @@ CARD = Card(
         "The released code differs from the paper: the factors of the linearly dependent form are shared by all heads, "
         "the coordinate noise has half the stated standard deviation, the switch that keeps absolute positions is "
         "inverted (which setting produced the tables is unknown), and the absolute table is sampled with its axes out "
-        "of order. The file fails under the library version that it pins. The rotary baseline gets coordinates between "
+        "of order. It fails under the library version that it pins. The rotary baseline gets coordinates between "
         "0 and 1, which hardly turn it."
     ),
     claims=(
