@@ -3,6 +3,7 @@
 Shapes: B batch, T tokens of this call, S tokens that can be attended to (earlier ones included), D width.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +11,18 @@ import torch
 from torch import Tensor
 
 LayerState = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class PairRows:
+    """Features of pairs that are made when they are needed, because all of them at once would fill the memory.
+
+    make: from (first, last) the features (B, last - first, S, E) of these queries, last excluded, with all keys.
+    step: how many queries at a time.
+    """
+
+    make: Callable[[int, int], Tensor]
+    step: int
 
 
 @dataclass
@@ -22,7 +35,7 @@ class Context:
     mask: (B, S), true for real tokens; None where all are real.
     embeddings: (B, T, D), the tokens as the stem left them.
     grid: extents of the grid that the tokens fill row by row, as (frames, rows, columns).
-    pairs: (B, T, S, E) features of ordered pairs of tokens.
+    pairs: (B, T, S, E) features of ordered pairs of tokens; pair_rows makes them for some queries at a time instead.
     past: how many tokens were seen before these T.
     """
 
@@ -34,6 +47,7 @@ class Context:
     embeddings: Tensor | None = None
     grid: tuple[int, ...] | None = None
     pairs: Tensor | None = None
+    pair_rows: PairRows | None = None
     past: int = 0
     shared: Any = None  # what a position shared by all layers has prepared once
     _visible: dict[tuple[bool, int | None], Tensor | None] = field(default_factory=dict, repr=False)

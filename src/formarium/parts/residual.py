@@ -28,7 +28,7 @@ class LayerScale(Part):
 
 
 class DropPath(Part):
-    """While training, leaves a branch (B, ...) out for a share ``rate`` of the samples and divides the rest by 1 - rate.
+    """While training, leaves a branch out for a share ``rate`` of the samples, the rest divided by 1 - rate: (B, ...).
 
     Stochastic depth (Huang et al. 2016, arXiv 1603.09382). Raises ConfigError unless 0 <= rate < 1.
     """

@@ -14,8 +14,8 @@ from formarium.parts.part import Activation, ChannelMixer
 class FeedForward(ChannelMixer):
     """W_2 phi(W_1 x), or gated W_2 (phi(W_g x) * W_u x): (B, T, D) to (B, T, D).
 
-    ``hidden`` is the inner width; by default 4 D, and for the gated form 8 D / 3 rounded up to a multiple of 64, which
-    costs the same.
+    ``hidden`` is the inner width; by default ``ratio`` D, and for the gated form 2/3 of it rounded up to a multiple of
+    64, which costs the same.
     """
 
     @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class FeedForward(ChannelMixer):
         hidden: int | None = None
         bias: bool = False
         dropout: float = 0.0
+        ratio: float = 4.0
 
     def __init__(self, width: int, config: Config | None = None) -> None:
         super().__init__()
         config = config or self.Config()
-        hidden = config.hidden or (-(-8 * width // 192) * 64 if config.gated else 4 * width)
+        wide = round(config.ratio * width)
+        hidden = config.hidden or (-(-2 * wide // 192) * 64 if config.gated else wide)
         if hidden < 1:
             raise ConfigError(f"the hidden width of {type(self).__name__} is at least 1, not {hidden}")
         self.gated, self.hidden = config.gated, hidden

@@ -1,15 +1,17 @@
 """Multi-head attention (Vaswani et al. 2017, 1706.03762) with grouped queries (Ainslie et al. 2023, 2305.13245)."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from formarium.config import BaseConfig, ConfigError
-from formarium.context import Context, LayerState
+from formarium.context import Context, LayerState, PairRows
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Position
-from formarium.parts.token_mixers.attend import attend
+from formarium.parts.token_mixers.attend import attend, attention_weights
 from formarium.parts.token_mixers.distance import with_key_norms
 from formarium.parts.token_mixers.multi_head import MultiHead
 
@@ -61,8 +63,38 @@ class Attention(MultiHead):
         self.window = None if full else config.window
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
+        if context.pair_rows is not None:
+            return self._by_rows(x, context, context.pair_rows)
         queries, keys, values, prepared = self._project(x, context, None)
         return self._mix(queries, keys, values, prepared, context)
+
+    def weights(self, x: Tensor, context: Context) -> Tensor:
+        """The weights behind the softmax, (B, H, T, S), before a factor of the position and dropout."""
+        queries, keys, _, prepared = self._project(x, context, None)
+        queries, keys, scale = self._compared(queries, keys)
+        return attention_weights(
+            queries,
+            keys,
+            visible=context.visible(self.causal, self.window),
+            bias=None if self._where is None else self._where.bias(prepared),
+            scale=scale,
+            softcap=self.config.softcap,
+        )
+
+    def _by_rows(self, x: Tensor, context: Context, rows: PairRows) -> Tensor:
+        """Some queries at a time, their pair features made here and, for the gradient, once more."""
+
+        def some(x: Tensor, first: int, last: int) -> Tensor:
+            here = replace(context, pairs=rows.make(first, last), pair_rows=None, _visible={})
+            queries, keys, values, prepared = self._project(x, here, None)
+            return self._mix(queries, keys, values, prepared, here, slice(first, last))
+
+        starts = range(0, context.length, rows.step)
+        ends = (min(start + rows.step, context.length) for start in starts)
+        mixed = [
+            checkpoint(some, x, first, last, use_reentrant=False) for first, last in zip(starts, ends, strict=True)
+        ]
+        return torch.cat(mixed, dim=1)
 
     def new_state(self, batch: int, capacity: int, like: Tensor) -> LayerState:
         shape = (batch, self.kv_heads, capacity, self.head_width)
@@ -75,20 +107,38 @@ class Attention(MultiHead):
         state["values"][:, :, past:total] = values
         return self._mix(queries, state["keys"][:, :, :total], state["values"][:, :, :total], prepared, context)
 
-    def _mix(self, queries: Tensor, keys: Tensor, values: Tensor, prepared: object, context: Context) -> Tensor:
-        position, scale = self._where, self.config.scale
-        if self.config.similarity != "dot":
-            released = self.config.similarity == "distance_as_released"
-            root = self.head_width**-0.5
-            scale = scale if scale is not None else (1.0 if released else root)
-            queries, keys = with_key_norms(queries, keys, 0.5 * root / scale if released else 0.5)
-        plain = self.causal and context.plainly_causal(self.window)
-        mixed = attend(
+    def _compared(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, float | None]:
+        """Queries and keys of which scale times the dot product is the score of the configured similarity."""
+        scale = self.config.scale
+        if self.config.similarity == "dot":
+            return queries, keys, scale
+        root = self.head_width**-0.5
+        if self.config.similarity == "distance":
+            return *with_key_norms(queries, keys, 0.5), root if scale is None else scale
+        return *with_key_norms(queries if scale is None else queries * scale, keys, 0.5 * root), 1.0
+
+    def _mix(
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        values: Tensor,
+        prepared: object,
+        context: Context,
+        rows: slice | None = None,
+    ) -> Tensor:
+        position = self._where
+        queries, keys, scale = self._compared(queries, keys)
+        plain = self.causal and rows is None and context.plainly_causal(self.window)
+        visible = None if plain else context.visible(self.causal, self.window)
+        if rows is not None:
+            queries = queries[:, :, rows]
+            visible = visible if visible is None or visible.shape[2] == 1 else visible[:, :, rows]
+        mixed = self._attend(
             queries,
             keys,
             values,
             causal=plain,
-            visible=None if plain else context.visible(self.causal, self.window),
+            visible=visible,
             bias=None if position is None else position.bias(prepared),
             factor=None if position is None else position.scale(prepared),
             scale=scale,
@@ -96,6 +146,10 @@ class Attention(MultiHead):
             dropout=self.config.dropout if self.training else 0.0,
         )
         return self._merge(mixed)
+
+    def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, **acting: Any) -> Tensor:
+        """The mixing of heads, with the arguments of ``attend``; a subclass may compute the same in another way."""
+        return attend(queries, keys, values, **acting)
 
 
 def qk_normed(config: Attention.Config = Attention.Config()) -> Attention.Config:
