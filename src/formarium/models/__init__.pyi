@@ -1,3 +1,14 @@
 from .decoder import Decoder as Decoder
+from .forecaster import Forecaster as Forecaster
+from .forecaster import TransformerForecaster as TransformerForecaster
+from .graph_transformer import GraphTransformer as GraphTransformer
+from .inverted_forecaster import InvertedForecaster as InvertedForecaster
+from .linear_forecasters import DLinear as DLinear
+from .linear_forecasters import LinearForecaster as LinearForecaster
+from .linear_forecasters import NLinear as NLinear
+from .linear_forecasters import RLinear as RLinear
 from .model import Model as Model
 from .model import load as load
+from .naive_forecaster import SeasonalNaive as SeasonalNaive
+from .patch_forecaster import PatchForecaster as PatchForecaster
+from .temporal_forecaster import TemporalForecaster as TemporalForecaster

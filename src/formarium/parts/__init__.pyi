@@ -7,7 +7,9 @@ from .channel_mixers.feed_forward import SwiGLU as SwiGLU
 from .channel_mixers.polynomial import PolyNorm as PolyNorm
 from .channel_mixers.polynomial import PolyReLU as PolyReLU
 from .norms.adaptive_rms_norm import AdaRMSNorm as AdaRMSNorm
+from .norms.batch_norm import BatchNorm as BatchNorm
 from .norms.layer_norm import LayerNorm as LayerNorm
+from .norms.reversible_instance_norm import ReversibleInstanceNorm as ReversibleInstanceNorm
 from .norms.rms_norm import RMSNorm as RMSNorm
 from .part import Activation as Activation
 from .part import ChannelMixer as ChannelMixer
@@ -32,5 +34,13 @@ from .positions.rotary import RoPE as RoPE
 from .positions.sinusoidal import Sinusoidal as Sinusoidal
 from .residual import DropPath as DropPath
 from .residual import LayerScale as LayerScale
+from .stems.inverted_embedding import InvertedEmbedding as InvertedEmbedding
+from .stems.point_embedding import PointEmbedding as PointEmbedding
+from .stems.time_patch_embedding import TimePatchEmbedding as TimePatchEmbedding
+from .stems.random_walk import RandomWalkStem as RandomWalkStem
 from .stems.token_embedding import TokenEmbedding as TokenEmbedding
 from .token_mixers.attention import Attention as Attention
+from .token_mixers.blockwise_attention import BlockwiseAttention as BlockwiseAttention
+from .token_mixers.flow_attention import FlowAttention as FlowAttention
+from .token_mixers.lsh_attention import LSHAttention as LSHAttention
+from .token_mixers.prob_sparse_attention import ProbSparseAttention as ProbSparseAttention
