@@ -28,6 +28,7 @@ from .positions.rope_scaling import DynamicNTK as DynamicNTK
 from .positions.rope_scaling import LinearScaling as LinearScaling
 from .positions.rope_scaling import Llama3 as Llama3
 from .positions.rope_scaling import LongRoPE as LongRoPE
+from .positions.rope_scaling import ProportionalScaling as ProportionalScaling
 from .positions.rope_scaling import Scaling as Scaling
 from .positions.rope_scaling import YaRN as YaRN
 from .positions.rotary import RoPE as RoPE

@@ -44,6 +44,23 @@ class LinearScaling(Scaling):
 
 
 @dataclass(frozen=True)
+class ProportionalScaling(Scaling):
+    """Turns the fastest ``fraction`` of all channel pairs and lets the others rest (Gemma 4's global layers).
+
+    Unlike a ``fraction`` of RoPE itself, the frequencies are those of a whole head and pairs keep their places in it:
+    omega_i / factor for the first pairs, 0 for the rest. ``rotated`` is the width of a head.
+    """
+
+    fraction: float = 1.0
+    factor: float = 1.0
+
+    def frequencies(self, base: float, rotated: int, length: Tensor | int | None = None) -> Tensor:
+        omega = plain_frequencies(base, rotated) / self.factor
+        turning = int(self.fraction * rotated / 2)
+        return torch.cat((omega[:turning], torch.zeros_like(omega[turning:])))
+
+
+@dataclass(frozen=True)
 class DynamicNTK(Scaling):
     """A base that grows with the length L beyond L0: b (f L / L0 - f + 1)^(d/(d-2)).
 
