@@ -1,7 +1,7 @@
 """PPGT (LiamMa/PPGT): the plain graph Transformer and its pieces under official names."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -41,7 +41,7 @@ def _renamed(state: State, names: Mapping[str, str], ends: tuple[str, ...] = _LI
 
 
 def _attention_config(config: Config) -> Attention.Config:
-    kind = "distance_as_released" if config["l2dist"] else "dot"
+    kind: Literal["distance_as_released", "dot"] = "distance_as_released" if config["l2dist"] else "dot"
     return Attention.Config(similarity=kind, scale=float(config["qk_scale"]), bias=True)
 
 
