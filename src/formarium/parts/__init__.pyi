@@ -1,3 +1,4 @@
+from .between.phase_rotation import PhaseRotation as PhaseRotation
 from .channel_mixers.activations import GELU as GELU
 from .channel_mixers.activations import ReLU as ReLU
 from .channel_mixers.activations import SiLU as SiLU
@@ -20,10 +21,19 @@ from .part import TokenMixer as TokenMixer
 from .positions.alibi import ALiBi as ALiBi
 from .positions.combined import Combined as Combined
 from .positions.context_aware_rotary import CARoPE as CARoPE
+from .positions.euler_rotary import EulerRoPE as EulerRoPE
+from .positions.horn import Horn as Horn
 from .positions.learned import Learned as Learned
 from .positions.none import NoPE as NoPE
 from .positions.pair_bias import PairBias as PairBias
+from .positions.pair_index import EachOffset as EachOffset
+from .positions.pair_index import GivenIndex as GivenIndex
+from .positions.pair_index import PairIndex as PairIndex
+from .positions.pair_index import SignedBuckets as SignedBuckets
+from .positions.pair_index import T5Buckets as T5Buckets
+from .positions.relative_bias import RelativeBias as RelativeBias
 from .positions.relative_bias import T5Bias as T5Bias
+from .positions.relative_factor import RelativeFactor as RelativeFactor
 from .positions.rope_scaling import DynamicNTK as DynamicNTK
 from .positions.rope_scaling import LinearScaling as LinearScaling
 from .positions.rope_scaling import Llama3 as Llama3

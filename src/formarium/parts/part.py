@@ -11,10 +11,12 @@ from formarium.context import Context, LayerState
 class Part(Configurable, nn.Module):
     """A torch module that a nested ``Config`` describes and builds.
 
-    ``learning_rate_factor`` multiplies the optimiser's rate for the parameters that the part holds itself.
+    ``learning_rate_factor`` multiplies the optimiser's rate for the parameters that the part holds itself; with
+    ``decays`` false no weight decay pulls them towards zero, where zero is not their neutral value.
     """
 
     learning_rate_factor: float = 1.0
+    decays: bool = True
 
 
 class Norm(Part):

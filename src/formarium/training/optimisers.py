@@ -23,11 +23,14 @@ def make_optimiser(model: nn.Module, training: Training) -> torch.optim.Optimize
 
 
 def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, Any]]:
-    """Groups by rate, decay and method; ``learning_rate_factor`` of a part multiplies the rate of what it holds."""
+    """Groups by rate, decay and method; ``learning_rate_factor`` and ``decays`` of a part hold for what it holds."""
     factors: dict[int, float] = {}
+    kept: set[int] = set()
     for module in model.modules():
-        if isinstance(module, Part) and module.learning_rate_factor != 1.0:
-            factors.update((id(p), module.learning_rate_factor) for p in module.parameters(recurse=False))
+        if isinstance(module, Part):
+            own = [id(p) for p in module.parameters(recurse=False)]
+            factors.update(dict.fromkeys(own, module.learning_rate_factor))
+            kept.update(own if not module.decays else ())
     splits = _matrices(model) if training.optimizer == "muon" else {}
     groups: dict[tuple[Any, ...], dict[str, Any]] = {}
     for parameter in model.parameters():
@@ -36,7 +39,8 @@ def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, Any
         pieces = splits.get(id(parameter))
         rate = training.learning_rate if pieces is None else training.matrix_rate
         rate *= factors.get(id(parameter), 1.0)
-        decay = training.weight_decay if parameter.dim() >= 2 and training.optimizer != "adam" else 0.0
+        decays = parameter.dim() >= 2 and id(parameter) not in kept and training.optimizer != "adam"
+        decay = training.weight_decay if decays else 0.0
         group = {"params": [], "lr": rate, "weight_decay": decay}
         if training.optimizer == "muon":
             group["splits"] = pieces

@@ -23,15 +23,34 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor, layout: Layout = "half") -> Tens
     cos, sin: broadcastable to (..., K'/2); with K' < K the first K' channels turn and the rest pass.
     layout: the pair of channel i is (i, i + K'/2) when ``half``, (2i, 2i + 1) when ``interleaved``.
     """
-    width = 2 * cos.shape[-1]
-    turned, rest = (x, None) if width == x.shape[-1] else (x[..., :width], x[..., width:])
+    if layout == "interleaved" and _as_complex(x, cos):
+        # Neighbours are one complex number: a single pass over memory, where slices with a stride take many.
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(-1, (-1, 2))) * torch.complex(cos, sin)).flatten(-2)
+    a, b, rest = split_pairs(x, 2 * cos.shape[-1], layout)
+    return join_pairs(a * cos - b * sin, a * sin + b * cos, rest, layout)
+
+
+def split_pairs(x: Tensor, width: int, layout: Layout) -> tuple[Tensor, Tensor, Tensor | None]:
+    """First and second members of the pairs among the first ``width`` channels, and the other channels if any."""
+    paired, rest = (x, None) if width == x.shape[-1] else (x[..., :width], x[..., width:])
+    a, b = paired.chunk(2, dim=-1) if layout == "half" else (paired[..., 0::2], paired[..., 1::2])
+    return a, b, rest
+
+
+def join_pairs(a: Tensor, b: Tensor, rest: Tensor | None, layout: Layout) -> Tensor:
+    """The channels that ``split_pairs`` took apart."""
     if layout == "half":
-        a, b = turned.chunk(2, dim=-1)
-        pieces = [a * cos - b * sin, a * sin + b * cos]
-        return torch.cat(pieces if rest is None else [*pieces, rest], dim=-1)
-    a, b = turned[..., 0::2], turned[..., 1::2]
-    turned = torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2)
-    return turned if rest is None else torch.cat((turned, rest), dim=-1)
+        return torch.cat((a, b) if rest is None else (a, b, rest), dim=-1)
+    paired = torch.stack((a, b), dim=-1).flatten(-2)
+    return paired if rest is None else torch.cat((paired, rest), dim=-1)
+
+
+def _as_complex(x: Tensor, cos: Tensor) -> bool:
+    """Whether all pairs of neighbours can be viewed as complex numbers; a compiler fuses the real form better."""
+    if torch.compiler.is_compiling() or x.shape[-1] != 2 * cos.shape[-1] or x.dtype != cos.dtype:
+        return False
+    aligned = x.stride(-1) == 1 and not any(step % 2 for step in (*x.stride()[:-1], x.storage_offset()))
+    return aligned and x.dtype in (torch.float32, torch.float64)
 
 
 class RoPE(Position):
@@ -75,18 +94,20 @@ class RoPE(Position):
 
     def prepare(
         self, context: Context, hidden: Tensor | None = None, state: LayerState | None = None
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """cos and sin of the angles, each (B or 1, 1, T, d/2), in the precision of the tokens."""
+        return self._tables(context, torch.float32 if context.embeddings is None else context.embeddings.dtype)
+
+    def _tables(self, context: Context, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         frequencies = self.frequencies
         if self.follows_length:
             longest = context.positions.max() + 1
             frequencies = self.config.scaling.frequencies(self.config.base, self.rotated, longest)
         angles = context.positions[:, None, :, None].to(frequencies.dtype) * frequencies
         factor = self.config.scaling.attention_factor
-        dtype = torch.float32 if context.embeddings is None else context.embeddings.dtype
         return (angles.cos() * factor).to(dtype), (angles.sin() * factor).to(dtype)
 
-    def turn(self, queries: Tensor, keys: Tensor, prepared: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def turn(self, queries: Tensor, keys: Tensor, prepared: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
         cos, sin = prepared
         layout = self.config.layout
         return rotate(queries, cos, sin, layout), rotate(keys, cos, sin, layout)

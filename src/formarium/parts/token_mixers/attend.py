@@ -73,17 +73,25 @@ def attention_weights(
     scores = (grouped @ keys[:, :, None].transpose(-1, -2)).reshape(batch, heads, length, -1)
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    mask = _additive(visible, bias, causal, queries, keys, always=causal)
+    # Finite, unlike -inf: a query that sees no key, as padding on the left, then has weights that are numbers.
+    hidden = torch.finfo(scores.dtype).min / 2
+    mask = _additive(visible, bias, causal, queries, keys, always=causal, hidden=hidden)
     if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype == torch.bool else scores + mask
+        scores = scores.masked_fill(~mask, hidden) if mask.dtype == torch.bool else scores + mask
     dtype = torch.promote_types(scores.dtype, torch.float32)
     return torch.softmax(scores, dim=-1, dtype=dtype).to(queries.dtype)
 
 
 def _additive(
-    visible: Tensor | None, bias: Tensor | None, causal: bool, queries: Tensor, keys: Tensor, always: bool = False
+    visible: Tensor | None,
+    bias: Tensor | None,
+    causal: bool,
+    queries: Tensor,
+    keys: Tensor,
+    always: bool = False,
+    hidden: float = -math.inf,
 ) -> Tensor | None:
-    """One mask for the kernel: boolean without a bias, else the bias with -inf where a key is hidden."""
+    """One mask for the kernel: boolean without a bias, else the bias with ``hidden`` where a key must not be seen."""
     if causal and (bias is not None or always):
         length, total = queries.shape[2], keys.shape[2]
         triangle = torch.ones(length, total, dtype=torch.bool, device=queries.device).tril(total - length)
@@ -91,4 +99,4 @@ def _additive(
     if bias is None:
         return visible
     bias = bias.to(queries.dtype)
-    return bias if visible is None else bias.masked_fill(~visible, -math.inf)
+    return bias if visible is None else bias.masked_fill(~visible, hidden)

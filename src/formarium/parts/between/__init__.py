@@ -1,0 +1,1 @@
+"""What acts on the residual stream between the two mixers of a block."""
