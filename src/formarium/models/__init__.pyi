@@ -1,4 +1,5 @@
 from .decoder import Decoder as Decoder
+from .encoder import Encoder as Encoder
 from .forecaster import Forecaster as Forecaster
 from .forecaster import TransformerForecaster as TransformerForecaster
 from .graph_transformer import GraphTransformer as GraphTransformer

@@ -16,9 +16,10 @@ from formarium.config import BaseConfig, ConfigError
 from formarium.context import Context
 from formarium.models.decoding import DecodingState
 from formarium.models.model import Model, built, initialise
+from formarium.models.stack import build_stack, enter, places, surroundings
 from formarium.parts.channel_mixers.feed_forward import SwiGLU
 from formarium.parts.norms.rms_norm import RMSNorm
-from formarium.parts.part import ChannelMixer, Norm, Part, Position, TokenMixer
+from formarium.parts.part import Norm
 from formarium.parts.positions.rotary import RoPE
 from formarium.parts.stems.token_embedding import TokenEmbedding
 from formarium.parts.token_mixers.attention import Attention
@@ -58,38 +59,29 @@ class Decoder(Model):
         super().__init__()
         self.config: Decoder.Config = config or self.Config()
         config = self.config
-        if min(config.vocabulary, config.width, config.depth, config.heads, config.max_length) < 1:
-            raise ConfigError("vocabulary, width, depth, heads and max_length of a decoder are at least 1")
-        if config.head_width is None and config.width % config.heads:
-            raise ConfigError(f"a width of {config.width} cannot be split among {config.heads} heads")
-        around = {
-            "width": config.width,
-            "depth": config.depth,
-            "heads": config.heads,
-            "kv_heads": config.kv_heads or config.heads,
-            "head_width": config.head_width or config.width // config.heads,
-            "max_length": config.max_length,
-            "causal": True,
-        }
+        if config.vocabulary < 1:
+            raise ConfigError("the vocabulary of a decoder has at least one token")
+        around = surroundings(
+            config.width,
+            config.depth,
+            config.heads,
+            config.kv_heads,
+            config.head_width,
+            config.max_length,
+            causal=True,
+        )
         self.stem = config.stem.build(vocabulary=config.vocabulary, **around)
-        position = built(config.position, Position, "position", **around)
-        self.position = position if position.shared else None
-        blocks = []
-        for layer in range(config.depth):
-            here = {**around, "layer": layer}
-            if not position.shared and layer:
-                position = built(config.position, Position, "position", **here)
-            blocks.append(
-                Block(
-                    built(config.token_mixer, TokenMixer, "token_mixer", position=position, **here),
-                    built(config.channel_mixer, ChannelMixer, "channel_mixer", **here),
-                    (built(config.norm, Norm, "norm", **here), built(config.norm, Norm, "norm", **here)),
-                    between=None if config.between is None else built(config.between, Part, "between", **here),
-                    placement=config.placement,
-                    dropout=config.dropout,
-                )
-            )
-        self.blocks = nn.ModuleList(blocks)
+        self.position, self.blocks = build_stack(
+            around,
+            config.depth,
+            position=config.position,
+            token_mixer=config.token_mixer,
+            channel_mixer=config.channel_mixer,
+            norm=config.norm,
+            between=config.between,
+            placement=config.placement,
+            dropout=config.dropout,
+        )
         self.norm = built(config.norm, Norm, "norm", **around)
         self.head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
         initialise(self, config.init_std, config.depth)
@@ -166,25 +158,7 @@ class Decoder(Model):
     def _run(
         self, tokens: Tensor, context: Context, state: DecodingState | None = None, last_only: bool = False
     ) -> Tensor:
-        x = self.stem(tokens)
-        if self.position is not None:
-            x = self.position.add(x, context)
-        context = context.with_embeddings(x)
-        if self.position is not None:
-            context.shared = self.position.prepare(context)
+        x, context = enter(self.stem(tokens), context, self.position)
         for index, block in enumerate(self._blocks):
             x = block(x, context, None if state is None else state.layers[index])
         return cast(Tensor, self.norm(x[:, -1:] if last_only else x))
-
-
-def places(tokens: Tensor, segments: Tensor | None, mask: Tensor | None) -> Tensor:
-    """Positions (B or 1, T) from 0 at the first real token of each document."""
-    length = tokens.shape[1]
-    index = torch.arange(length, device=tokens.device)[None]
-    if segments is not None:
-        first = torch.ones_like(segments, dtype=torch.bool)
-        first[:, 1:] = segments[:, 1:] != segments[:, :-1]
-        return index - torch.where(first, index, 0).cummax(dim=1).values
-    if mask is not None:
-        return (mask.long().cumsum(dim=1) - 1).clamp(min=0)
-    return index

@@ -89,7 +89,7 @@ class EulerRoPE(RoPE):
         return queries, self._turned(keys, slope, cos, sin)
 
     def _turned(self, x: Tensor, slope: Tensor | float, cos: Tensor, sin: Tensor, gain: float = 1.0) -> Tensor:
-        """(..., H, T, K), the phase of each pair sloped, then turned by the tables; ``gain`` is for channels that pass."""
+        """(..., H, T, K), the phase of each pair sloped, then turned by the tables; ``gain`` on channels that pass."""
         layout = self.config.layout
         a, b, rest = split_pairs(x.to(torch.promote_types(x.dtype, cos.dtype)), self.rotated, layout)
         if isinstance(slope, Tensor) or slope != 1.0:
