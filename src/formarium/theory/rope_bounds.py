@@ -163,9 +163,7 @@ def feasible_bases(
 
     Aliasing never binds, as arccos <= pi/2 < 2 pi. Empty where low >= high: see ``no_base``.
     """
-    low, high = np.broadcast_arrays(
-        stability_base(length, epsilon, layers, rotated), precision_wall(dtype, rotated)
-    )
+    low, high = np.broadcast_arrays(stability_base(length, epsilon, layers, rotated), precision_wall(dtype, rotated))
     return low, high
 
 
