@@ -4,14 +4,15 @@ import math
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from formarium.config import BaseConfig, ConfigError, config_from_dict, parse, suggestion
+from formarium.config import BaseConfig, ConfigError, config_from_dict, digest, parse, suggestion
 from formarium.errors import FormariumError
+from formarium.files import cache_folder, read_json, write_json
 from formarium.lab.claim import Comparison, Setting, Variant
 from formarium.lab.matching import count_parameters, match_parameters
-from formarium.lab.runs import Outcome, Run, Workers, distributed, execute_all
+from formarium.lab.runs import Outcome, Run, Workers, code_fingerprint, distributed, execute_all
 from formarium.progress import notice, progress
 from formarium.training.settings import Training
 
@@ -115,8 +116,7 @@ def compare(
     task.prepare()
     measured = [metric for metric in metrics if metric.partition("@")[0] in task.metrics]
     wanted = tuple(dict.fromkeys([task.headline, *measured]))
-    costs = _costs(arms, threads)
-    budget = _budget(setting, costs, processes, threads, steps)
+    costs, budget = _plan(arms, setting, processes, threads, steps)
     results = {}
     rates = _choose_rates(comparison, setting, arms, wanted, budget, task)
     runs = [
@@ -137,6 +137,22 @@ def compare(
         headline=task.headline,
         unit=task.unit,
     )
+
+
+def _plan(
+    arms: list[Arm], setting: Setting, processes: int, threads: int, steps: int | None
+) -> tuple[list[Cost], Budget]:
+    """What each arm costs here and how long its runs are: measured once, so that a proof goes on as it began."""
+    described = [(arm.model.to_dict(), arm.task.to_dict(), arm.training.to_dict()) for arm in arms]
+    asked = [setting.minutes, setting.steps, setting.seeds, list(setting.learning_rates), processes, threads, steps]
+    file = cache_folder("lab", "plans", f"{digest([described, asked, code_fingerprint()])}.json")
+    if file.exists():
+        kept = read_json(file, "plan of a comparison")
+        return [Cost(**cost) for cost in kept["costs"]], Budget(**kept["budget"])
+    costs = _costs(arms, threads)
+    budget = _budget(setting, costs, processes, threads, steps)
+    write_json(file, {"costs": [asdict(cost) for cost in costs], "budget": asdict(budget)})
+    return costs, budget
 
 
 def _run(

@@ -58,7 +58,7 @@ def prove(card: Card, scale: Scale, keys: Sequence[str] = (), options: Options |
         others = sorted({s for claim in chosen for s in claim.available()})
         hint = f"; there are experiments at: {', '.join(others)}" if others else "; its experiments are not built yet"
         raise FormariumError(f"no claim of {card.slug} can be put to the proof at the scale {scale!r}{hint}")
-    wanted = _metrics_by_experiment(ready)
+    wanted = _metrics_by_experiment(card.claims)
     for claim in ready:
         began = time.perf_counter()
         notice(f"{card.slug} / {claim.key}: {claim.text}")
@@ -66,8 +66,23 @@ def prove(card: Card, scale: Scale, keys: Sequence[str] = (), options: Options |
         yield dataclasses.replace(record, seconds=time.perf_counter() - began, **surroundings())
 
 
+def compare_freely(comparison: Comparison, requires: Sequence[Contrast], options: Options) -> Record:
+    """The record of a comparison that belongs to no paper: a user's own variants, each held against the first."""
+    names = [variant.name for variant in comparison.variants]
+    claim = Claim(
+        key=digest([comparison.task, comparison.model, names]),
+        text=f"Better than {names[0]}: {', '.join(names[1:])}.",
+        source="your own comparison",
+        kind="comparison",
+        experiment=comparison,
+        requires=tuple(requires),
+    )
+    card = Card("compare", comparison.task, "", (), (), (), "", (claim,))
+    return next(prove(card, "laptop", (), options))
+
+
 def _metrics_by_experiment(claims: Sequence[Claim]) -> dict[int, list[str]]:
-    """What all claims together want measured of each experiment, so that its runs are the same for all of them."""
+    """What all claims of a paper want measured of each experiment, so that they share its runs whichever are chosen."""
     wanted: dict[int, list[str]] = {}
     for claim in claims:
         metrics = [r.metric for r in claim.requires if isinstance(r, Contrast)]
@@ -140,8 +155,14 @@ def _numbers(result: ComparisonResult) -> Numbers:
 
 
 def judge(requirements: Sequence[Contrast | Exponent], numbers: Numbers) -> list[Finding]:
-    """Each requirement against the numbers of all seeds."""
-    return [_contrast(r, numbers) if isinstance(r, Contrast) else _exponent(r, numbers) for r in requirements]
+    """Each requirement against the numbers of all seeds; one beside the verdict only if its variants ran."""
+    ran = set(numbers[0]) if numbers else set()
+    found = []
+    for r in requirements:
+        named = {r.variant, r.against} - {None} if isinstance(r, Contrast) else {r.variant}
+        if r.decides or named <= ran:
+            found.append(_contrast(r, numbers) if isinstance(r, Contrast) else _exponent(r, numbers))
+    return found
 
 
 def _contrast(contrast: Contrast, numbers: Numbers) -> Finding:
@@ -186,8 +207,9 @@ def _label(contrast: Contrast) -> str:
         way = "below" if contrast.better == "lower" else "above"
         return f"{contrast.metric} of {contrast.variant} {way} {contrast.margin:g}"
     way = "lower" if contrast.better == "lower" else "higher"
-    by = f" by more than {contrast.margin:.3g}" if contrast.margin > 0 else ""
-    least = f" (at worst {-contrast.margin:.3g} the other way)" if contrast.margin < 0 else ""
+    size = f"{100 * abs(contrast.margin):.3g} %" if contrast.relative else f"{abs(contrast.margin):.3g}"
+    by = f" by more than {size}" if contrast.margin > 0 else ""
+    least = f", or at most {size} worse" if contrast.margin < 0 else ""
     return f"{contrast.variant} {way} than {contrast.against} in {contrast.metric}{by}{least}"
 
 

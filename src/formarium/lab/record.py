@@ -19,6 +19,7 @@ import formarium
 from formarium.errors import DataError
 from formarium.files import read_json, write_json
 from formarium.lab.statistics import Verdict
+from formarium.lab.verdicts import published
 
 SCHEMA = 1
 _POINTS = 100  # of a kept curve
@@ -124,12 +125,6 @@ def load(path: Path) -> Record:
         return Record(**data)
     except (KeyError, TypeError) as error:
         raise DataError(f"{path} is not a whole record: {error}") from None
-
-
-def published() -> Path:
-    """The folder of records that come with the library."""
-    inside = Path(__file__).parents[1] / "records"
-    return inside if inside.exists() else Path(__file__).parents[3] / "records"
 
 
 def records(folder: Path | None = None, paper: str | None = None) -> Iterator[Record]:

@@ -23,18 +23,16 @@ _STYLES = {"supported": "bold green", "refuted": "bold red", "inconclusive": "bo
 
 def print_records(records: Sequence[Record], console: Console) -> None:
     """The verdicts, each with what decided it, as a table; below it the arms of each experiment once."""
-    table = Table(title="Verdicts", show_lines=True)
-    for column in ("claim", "verdict", "requirement", "effect [95 % interval]", "seeds"):
+    table = Table(title=f"Verdicts at the scale {records[0].scale!r}" if records else "No verdicts")
+    for column in ("claim", "verdict", "requirement", "effect (95 % interval)", "seeds"):
         table.add_column(column, overflow="fold")
     for record in records:
-        requirements, effects = [], []
+        claim, verdict = f"{record.paper}\n{record.claim}", f"[{_STYLES[record.verdict]}]{record.verdict}[/]"
         for finding in record.findings:
-            mark = "" if finding.decides else "(beside) "
-            requirements.append(f"{mark}{finding.label}")
-            effects.append(effect_text(finding))
-        verdict = f"[{_STYLES[record.verdict]}]{record.verdict}[/]"
-        claim = f"{record.paper}\n{record.claim}\n[dim]{record.scale}[/]"
-        table.add_row(claim, verdict, "\n".join(requirements), "\n".join(effects), str(record.seeds))
+            label = finding.label if finding.decides else f"[dim]beside: {finding.label}[/]"
+            table.add_row(claim, verdict, label, effect_text(finding), str(record.seeds))
+            claim = verdict = ""
+        table.add_section()
     console.print(table)
     seen: set[str] = set()
     for record in records:
@@ -45,12 +43,12 @@ def print_records(records: Sequence[Record], console: Console) -> None:
 
 
 def effect_text(finding: Finding) -> str:
-    """``+0.012 [+0.003, +0.021]``, in percent where the effect is relative."""
+    """``+0.012 (+0.003 to +0.021)``, in percent where the effect is relative."""
     if finding.metric == "checks":
         return f"{finding.effect:.0%} hold"
     scale, unit = (100, " %") if finding.relative else (1, "")
     low, high = scale * finding.low, scale * finding.high
-    return f"{scale * finding.effect:+.4g}{unit} [{low:+.4g}, {high:+.4g}]"
+    return f"{scale * finding.effect:+.4g}{unit} ({low:+.4g} to {high:+.4g})"
 
 
 def _arm_table(record: Record) -> Table:

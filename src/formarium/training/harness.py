@@ -90,7 +90,8 @@ def fit(
     """Trains the configured model on a task; with a folder, continues what is there and keeps the outcome there.
 
     model: adapted to the task. metrics: what is measured at the end (and each ``evaluate_every`` steps): the task's
-    headline where empty, nothing where None. checkpoint_every: steps between checkpoints. show: a progress bar. on_step: called with the
+    headline where empty, nothing where None. checkpoint_every: steps between checkpoints. show: a progress bar.
+    on_step: called with the
     step and its loss. Raises Diverged on a loss that is not a number, Interrupted after Ctrl-C (a second one stops at
     once), CheckpointError where the folder holds another run.
     """

@@ -1,0 +1,1 @@
+"""The commands: one thin file each, which imports its room only when it runs."""

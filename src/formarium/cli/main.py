@@ -1,0 +1,112 @@
+"""The program ``formarium``: its commands, and what any of them does on an error."""
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from formarium import __version__
+from formarium.cli import (
+    bench,
+    calibrate,
+    cite,
+    compare,
+    convert,
+    evaluate,
+    generate,
+    papers,
+    prove,
+    show,
+    train,
+)
+from formarium.errors import FormariumError
+
+app = typer.Typer(
+    name="formarium",
+    help="Transformer papers kept alive: parts to import, models to run, claims put to the proof.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def _formarium(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")] = False,
+) -> None:
+    if version:
+        print(f"formarium {__version__}")
+        raise typer.Exit
+    if quiet:
+        from formarium.progress import set_quiet
+
+        set_quiet(True)
+
+
+app.command()(papers.papers)
+app.command()(show.show)
+app.command()(prove.prove)
+app.command()(compare.compare)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(generate.generate)
+app.command()(convert.convert)
+app.command()(bench.bench)
+app.command()(calibrate.calibrate)
+app.command()(cite.cite)
+
+
+def main() -> None:
+    """Runs a command: status 0 when all went well, 1 when there is nothing to show, 2 on bad input."""
+    # What is interrupted keeps its checkpoints; here only the message and the status are left to do.
+    try:
+        status = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        _end("interrupted", 130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except FormariumError as error:
+        _end(f"error: {error}", _status(error))
+    except KeyboardInterrupt:
+        _end("interrupted; what is finished is kept, and the same command goes on from there", 130)
+    except BrokenPipeError:
+        # The reader of our output has gone, as in "formarium papers | head": not an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except ModuleNotFoundError as error:
+        _end(_missing(error), 2)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _status(error: FormariumError) -> int:
+    return {"Interrupted": 130, "Diverged": 1}.get(type(error).__name__, 2)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """A package of an extra that is not installed; an import error of our own is raised as it is."""
+    extras = {
+        "tokenizers": "language",
+        "transformers": "language",
+        "datasets": "language",
+        "pyarrow": "language",
+        "tensorboard": "loggers",
+        "wandb": "loggers",
+    }
+    package = (error.name or "").partition(".")[0]
+    if package not in extras:
+        raise error
+    return f"error: this needs the package {package!r}: pip install 'formarium[{extras[package]}]'"
+
+
+def _end(message: str, status: int) -> None:
+    print(message, file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
