@@ -2,6 +2,7 @@
 
 import functools
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,9 +51,12 @@ class Combined(Position):
         return queries, keys
 
     def bias(self, prepared: list[Any]) -> Tensor | None:
-        biases = [b for part, own in zip(self._all, prepared, strict=True) if (b := part.bias(own)) is not None]
-        return functools.reduce(operator.add, biases) if biases else None
+        return _joined([part.bias(own) for part, own in zip(self._all, prepared, strict=True)], operator.add)
 
     def scale(self, prepared: list[Any]) -> Tensor | None:
-        factors = [f for part, own in zip(self._all, prepared, strict=True) if (f := part.scale(own)) is not None]
-        return functools.reduce(operator.mul, factors) if factors else None
+        return _joined([part.scale(own) for part, own in zip(self._all, prepared, strict=True)], operator.mul)
+
+
+def _joined(found: list[Tensor | None], join: Callable[[Tensor, Tensor], Tensor]) -> Tensor | None:
+    present = [tensor for tensor in found if tensor is not None]
+    return functools.reduce(join, present) if present else None
