@@ -59,7 +59,9 @@ class Model(Configurable, nn.Module):
         if not (isinstance(config.builds, type) and issubclass(config.builds, cls)):
             raise CheckpointError(f"{folder} holds a {config.name()}, not a {cls.__name__}")
         model = config.build()
-        model.load_weights(read_weights(folder / WEIGHTS), str(folder))
+        # Hugging Face saves the same model one level down.
+        weights = {name.removeprefix("model."): tensor for name, tensor in read_weights(folder / WEIGHTS).items()}
+        model.load_weights(weights, str(folder))
         return cast(Self, model)
 
     def load_weights(self, weights: Mapping[str, Tensor], where: str) -> None:
