@@ -18,6 +18,7 @@ from formarium.cli import (
     generate,
     papers,
     prove,
+    rope_audit,
     show,
     train,
 )
@@ -58,6 +59,7 @@ app.command()(convert.convert)
 app.command()(bench.bench)
 app.command()(calibrate.calibrate)
 app.command()(cite.cite)
+app.command()(rope_audit.rope_audit)
 
 
 def main() -> None:

@@ -80,7 +80,10 @@ def effective_base(base: ArrayLike, rotated: ArrayLike | None = None) -> Array:
 def base_for(effective: ArrayLike, rotated: ArrayLike | None = None) -> Array:
     """The base of unscaled RoPE whose slowest oscillator takes ``effective`` tokens a radian; undoes the former."""
     effective = np.asarray(effective, np.float64)
-    return effective if rotated is None else np.asarray(effective ** _exponent(rotated))
+    if rotated is None:
+        return effective
+    with np.errstate(over="ignore"):
+        return np.asarray(effective ** _exponent(rotated))
 
 
 def _exponent(rotated: ArrayLike) -> Array:
@@ -170,6 +173,21 @@ def feasible_bases(
 def no_base(length: ArrayLike, epsilon: ArrayLike, layers: ArrayLike = 1, dtype: str = "fp32") -> NDArray[np.bool_]:
     """Where the feasible interval is empty: L / arccos(epsilon^(1/N)) >= 1/u (derived)."""
     return np.asarray(_length(length) / coherent_phase(epsilon, layers) >= precision_wall(dtype))
+
+
+STANDINGS = ("a full turn or more", "no full turn", "coherent in one layer", "coherent over all layers")
+
+
+def standing(length: ArrayLike, effective: ArrayLike, epsilon: ArrayLike, layers: ArrayLike = 1) -> NDArray[np.int64]:
+    """How many of the lower bounds a length and an effective base meet, each stricter than the one before: 0 to 3.
+
+    ``STANDINGS`` says it in words, of the slowest oscillator.
+    """
+    length = _length(length)
+    turned = length < aliasing_length(effective)
+    stable = length <= stability_length(effective, epsilon)
+    deep = length <= stability_length(effective, epsilon, layers)
+    return np.asarray(turned.astype(np.int64) + stable + deep)
 
 
 def _length(length: ArrayLike) -> Array:

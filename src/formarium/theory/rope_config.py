@@ -6,6 +6,7 @@ formarium's own models. What a file leaves to the code that reads it is taken fr
 """
 
 import dataclasses
+import logging
 import math
 import re
 from collections.abc import Mapping
@@ -29,6 +30,7 @@ from formarium.parts.positions.rope_scaling import (
     YaRN,
 )
 from formarium.parts.positions.rotary import RoPE
+from formarium.progress import notice
 from formarium.theory.layer_types import CHUNKED, FULL, SLIDING, layer_types, periodic, rotating, window
 from formarium.theory.rope_bounds import Array
 
@@ -197,6 +199,10 @@ def fetch(identifier: str) -> Path:
             f"{identifier!r} is no file or folder here, and to fetch it from Hugging Face the package huggingface_hub "
             "is needed: pip install huggingface_hub"
         ) from None
+    notice(f"fetching config.json of {identifier} from Hugging Face")
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # its retries are not for the reader
     try:
         return Path(hf_hub_download(identifier, "config.json"))
     except Exception as error:  # the hub's own errors, those of its transport, and of the disk
@@ -205,6 +211,8 @@ def fetch(identifier: str) -> Path:
             f"{identifier!r} is no file or folder here, and its config.json could not be fetched from Hugging Face: "
             f"{reason}"
         ) from None
+    finally:
+        logger.setLevel(level)
 
 
 def scaling_from(parameters: Settings, length: int | None = None) -> Scaling:
