@@ -26,8 +26,8 @@ def three_phase(phases: int = 3, horn: bool = True, **settings) -> Decoder.Confi
 
 
 SIZES = {
-    "5.5M": (dict(vocabulary=10_000, width=192, depth=4, heads=6, kv_heads=3), 512, 5_463_872),
-    "123M": (dict(vocabulary=32_000, width=768, depth=12, heads=12, kv_heads=3), 2048, 123_490_560),
+    "5.5M": ({"vocabulary": 10_000, "width": 192, "depth": 4, "heads": 6, "kv_heads": 3}, 512, 5_463_872),
+    "123M": ({"vocabulary": 32_000, "width": 768, "depth": 12, "heads": 12, "kv_heads": 3}, 2048, 123_490_560),
 }
 
 
@@ -41,7 +41,7 @@ def test_parameters_are_the_published_ones(size, hidden, expected):
 
 
 def test_one_phase_without_angles_and_horn_is_the_plain_decoder():
-    sizes = dict(width=32, depth=2, heads=4, kv_heads=2)
+    sizes = {"width": 32, "depth": 2, "heads": 4, "kv_heads": 2}
     torch.manual_seed(0)
     ours = Decoder(three_phase(phases=1, horn=False, **sizes))
     torch.manual_seed(0)
