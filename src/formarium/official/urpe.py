@@ -41,11 +41,16 @@ def _attention_weights(state: State, ours: str, theirs: str) -> dict[str, Tensor
 
 
 def _attention(config: Config, state: State) -> Adapter:
-    def run(layer: Attention, x: Tensor, rel_pos_bias: Tensor, ur_rel_pos_bias: Tensor) -> dict[str, Tensor]:
+    def run(
+        layer: Attention, x: Tensor, rel_pos_bias: Tensor | None = None, ur_rel_pos_bias: Tensor | None = None
+    ) -> dict[str, Tensor]:
         tokens = x.transpose(0, 1)
         context = Context(positions=torch.arange(tokens.shape[1], device=x.device)[None], embeddings=tokens)
         queries, keys, values, _ = layer._project(tokens, context, None)
-        bias, factor = (table.unflatten(0, (-1, layer.heads)) for table in (rel_pos_bias, ur_rel_pos_bias))
+        bias, factor = (
+            None if table is None else table.unflatten(0, (-1, layer.heads))
+            for table in (rel_pos_bias, ur_rel_pos_bias)
+        )
         mixed = attend(queries, keys, values, bias=bias, factor=factor)
         return {"y": layer._merge(mixed).transpose(0, 1)}
 
