@@ -1,5 +1,6 @@
 from .decoder import Decoder as Decoder
 from .encoder import Encoder as Encoder
+from .exponential_smoothing import AutoETS as AutoETS
 from .forecaster import Forecaster as Forecaster
 from .forecaster import TransformerForecaster as TransformerForecaster
 from .graph_transformer import GraphTransformer as GraphTransformer

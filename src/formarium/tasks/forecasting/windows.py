@@ -5,6 +5,7 @@ the windows asked for are read and scaled.
 """
 
 from collections.abc import Iterator
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Windows:
         if not self.streams:
             scaled = values if scaler is None else scaler.apply(np.asarray(values, dtype=np.float64))
             self._values = _tensor(scaled, self.device)
-            self._seen = None if observed is None else torch.from_numpy(np.ascontiguousarray(observed)).to(self.device)
+            self._seen = None if observed is None else torch.from_numpy(np.array(observed)).to(self.device)
         self._offsets = np.arange(history + horizon)
         self._steps = torch.arange(history + horizon, device=self.device)
 
@@ -85,6 +86,14 @@ class Windows:
             batch["observed"] = seen[:, self.history :]
         return batch
 
+    def starting(self, starts: np.ndarray) -> "Windows":
+        """Windows of the same table that begin at other rows; the table is shared. DataError where there are none."""
+        if not len(starts):
+            raise DataError(f"not one window of {self.history} + {self.horizon} steps fits; take more rows")
+        other = copy(self)
+        other.starts = np.asarray(starts)
+        return other
+
     def batches(self, size: int, drop_last: bool = False) -> Iterator[Batch]:
         """All windows in their order. drop_last: without the last incomplete batch, as many published tests do."""
         stop = len(self) // size * size if drop_last else len(self)
@@ -101,7 +110,7 @@ class Windows:
 
 
 def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
+    return torch.from_numpy(np.array(values, dtype=np.float32, order="C")).to(device)
 
 
 def _rows(table: Tensor | None, index: Tensor) -> Tensor:

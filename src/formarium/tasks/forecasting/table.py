@@ -1,0 +1,555 @@
+"""Tables of series as people keep them, read onto one regular grid of steps.
+
+Wide tables have a column for each series; long ones have a row for each value, with columns for the series, the time
+and the value (``unique_id, ds, y``). Whatever cannot be read without guessing is refused in a sentence.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from formarium.config import BaseConfig, suggestion
+from formarium.errors import DataError
+from formarium.progress import notice
+from formarium.tasks.forecasting.calendar import Frequency, infer_frequency, parse_frequency, time_features
+
+_TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time")
+_LARGEST = 1 << 28  # values of a dense table made from a long one
+
+
+@dataclass(frozen=True)
+class Reading(BaseConfig):
+    """How a table is to be understood.
+
+    time, series, value: names of columns; found by themselves where the table follows the custom. targets: the series
+    to be forecast; the others only inform. covariates: columns known ahead; their values beyond the last target are
+    kept for the forecast. frequency: the step, where the timestamps do not show it. timezone: where the clocks stand
+    that the timestamps were read from, for hours that daylight saving repeats or skips. duplicates: which value counts
+    where a time occurs twice. missing: what stands in for values that are absent. together: all series in one window,
+    cut to the span that they share; else each series by itself, whatever its length.
+    """
+
+    time: str | None = None
+    series: str | None = None
+    value: str | None = None
+    targets: tuple[str, ...] = ()
+    covariates: tuple[str, ...] = ()
+    frequency: str | None = None
+    timezone: str | None = None
+    duplicates: Literal["refuse", "mean", "first", "last"] = "refuse"
+    missing: Literal["forward", "interpolate", "zero", "refuse"] = "forward"
+    together: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """Series on a regular grid, complete.
+
+    names: of the series. values: (T, N), a column for each series; or, where ``ends`` is set, (T, 1) with one series
+    behind another, ``ends`` the row behind the last of each. observed: (T, 1 or N), false where a value was filled in;
+    None where all were there. times: (T,) timestamps of the rows, None where there are none; in UTC if ``timezone`` is
+    set. covariates: (T, C); ahead: their values behind the last row, (F, C), or (series, F, C) with ``ends``. targets:
+    numbers of the series to be forecast, None for all. calendar: the unit of the calendar features, by default the
+    frequency.
+    """
+
+    names: tuple[str, ...]
+    values: np.ndarray
+    observed: np.ndarray | None = None
+    times: np.ndarray | None = None
+    frequency: Frequency | None = None
+    timezone: str | None = None
+    covariates: np.ndarray | None = None
+    covariate_names: tuple[str, ...] = ()
+    ahead: np.ndarray | None = None
+    targets: tuple[int, ...] | None = None
+    ends: np.ndarray | None = None
+    calendar: Frequency | None = None
+
+    @property
+    def blocks(self) -> list[tuple[int, int]]:
+        """First row and the one behind the last of each stretch that windows must not leave."""
+        if self.ends is None:
+            return [(0, len(self.values))]
+        firsts = np.concatenate(([0], self.ends[:-1]))
+        return [(int(a), int(b)) for a, b in zip(firsts, self.ends, strict=True)]
+
+    def marks(self) -> np.ndarray | None:
+        """Features of the calendar and covariates of each row, (T, C); None where there are neither."""
+        return self._marks(self.times, self.covariates)
+
+    def future_times(self, steps: int, block: int = 0) -> np.ndarray | None:
+        """The timestamps of the steps behind the last row (of a series by itself: of the series ``block``)."""
+        if self.times is None or self.frequency is None:
+            return None
+        last = self.times[self.blocks[block][1] - 1]
+        return self.frequency.at(last, np.arange(1, steps + 1))
+
+    def future_marks(self, steps: int, block: int = 0) -> np.ndarray | None:
+        """What ``marks`` is for the steps ahead, (steps, C); DataError where covariates do not reach so far."""
+        ahead = None
+        if self.covariates is not None:
+            ahead = self.ahead if self.ahead is None or self.ends is None else self.ahead[block]
+            known = 0 if ahead is None else len(ahead)
+            if ahead is None or known < steps:
+                raise DataError(
+                    f"the covariates {', '.join(self.covariate_names)} are known for {known} steps ahead, fewer than "
+                    f"the horizon of {steps}; add rows with their values and without targets behind the last"
+                )
+            ahead = ahead[:steps]
+        return self._marks(self.future_times(steps, block), ahead)
+
+    def clock(self, times: np.ndarray) -> np.ndarray:
+        """Timestamps as local clocks show them."""
+        if self.timezone is None:
+            return times
+        local = pd.DatetimeIndex(times).tz_localize("UTC").tz_convert(self.timezone).tz_localize(None)
+        return np.asarray(local.to_numpy(), dtype="datetime64[s]")
+
+    def _marks(self, times: np.ndarray | None, covariates: np.ndarray | None) -> np.ndarray | None:
+        parts = [] if covariates is None else [covariates]
+        if times is not None and self.frequency is not None:
+            parts.insert(0, time_features(self.clock(times), self.calendar or self.frequency))
+        return np.concatenate(parts, axis=1) if parts else None
+
+
+def read_table(source: str | Path | pd.DataFrame, reading: Reading | None = None) -> Table:
+    """The table in a CSV (also .gz), TSV or Parquet file, or a data frame.
+
+    Raises DataError, in a sentence that says what to do, for what cannot be read or is ambiguous.
+    """
+    reading = reading or Reading()
+    frame = _frame(source)
+    _known(reading, frame)
+    if not len(frame):
+        raise DataError(f"{_called(source)} has no rows")
+    time = reading.time or _time_column(frame)
+    series = reading.series or ("unique_id" if {"unique_id", "y"} <= set(frame.columns) else None)
+    groups = None if series is None else frame[series]
+    times, timezone = (None, None) if time is None else _times(frame[time], reading, groups)
+    if series is None:
+        table = _wide(frame.drop(columns=[time] if time else []), times, reading)
+    else:
+        table = _long(frame, series, time, times, reading)
+    if table.frequency is not None and table.frequency.unit in ("D", "B", "W", "M"):
+        timezone = None  # days are counted by the calendar, not in hours
+    return replace(table, timezone=timezone if table.times is not None else None)
+
+
+def fill(values: np.ndarray, how: str, what: str = "values") -> np.ndarray:
+    """(T, N) without gaps: the last value carried on (the first carried back), a straight line, 0, or DataError."""
+    known = np.isfinite(values)
+    if known.all():
+        return values
+    count = int((~known).sum())
+    if how == "refuse":
+        row, column = np.argwhere(~known)[0]
+        raise DataError(
+            f"{count} {what} are missing, the first in row {row + 1} of column {column + 1}; fill them in, or say "
+            "missing='forward', 'interpolate' or 'zero'"
+        )
+    if how == "zero":
+        return np.where(known, values, 0.0)
+    rows = np.arange(len(values))
+    if how == "interpolate":
+        filled = values.copy()
+        for column in np.flatnonzero(~known.all(axis=0)):
+            there = known[:, column]
+            filled[~there, column] = np.interp(rows[~there], rows[there], values[there, column])
+        return filled
+    last = np.maximum.accumulate(np.where(known, rows[:, None], -1), axis=0)
+    last = np.where(last < 0, known.argmax(axis=0), last)
+    return np.take_along_axis(values, last, axis=0)
+
+
+def _called(source: object) -> str:
+    return "the data frame" if isinstance(source, pd.DataFrame) else str(source)
+
+
+def _frame(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+    if isinstance(source, pd.DataFrame):
+        frame = source.copy()
+        if isinstance(frame.index, pd.DatetimeIndex):
+            frame = frame.reset_index(names=str(frame.index.name or "time"))
+        frame.columns = [str(c) for c in frame.columns]
+        return frame.reset_index(drop=True)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1].lower()
+    try:
+        if kind == "parquet":
+            return _frame(pd.read_parquet(path))
+        if kind not in ("csv", "tsv", "txt"):
+            raise DataError(f"{path.name} is neither CSV, TSV nor Parquet; write the series in one of these")
+        return _csv(path)
+    except pd.errors.EmptyDataError:
+        raise DataError(f"{path} is empty") from None
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path} cannot be read as a table: {reason}") from None
+
+
+def csv_form(path: Path) -> dict[str, Any]:
+    """How a file separates columns and writes numbers, for pandas: from its first two lines."""
+    head = pd.read_csv(path, header=None, sep="\x00", nrows=2, engine="python", dtype=str, skip_blank_lines=True)[0]
+    first = str(head.iloc[0])
+    separator = max(",;\t", key=first.count)
+    if not first.count(separator):
+        separator = ","
+    headless = all(_is_number(cell) for cell in first.split(separator))
+    comma = separator == ";" and len(head) > 1 and "." not in str(head.iloc[1]) and "," in str(head.iloc[1])
+    return {"sep": separator, "decimal": "," if comma else ".", "header": None if headless else 0}
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    frame: pd.DataFrame = pd.read_csv(path, **csv_form(path), skipinitialspace=True)
+    frame.columns = [str(c).strip() for c in frame.columns]
+    return frame
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _known(reading: Reading, frame: pd.DataFrame) -> None:
+    """DataError for columns that the reading names and the table lacks, and for columns that occur twice."""
+    columns = [str(c) for c in frame.columns]
+    named = [reading.time, reading.series, reading.value, *reading.covariates]
+    if reading.series is None:
+        named += reading.targets
+    for name in named:
+        if name is not None and name not in columns:
+            raise DataError(f"the table has no column {name!r}{suggestion(name, columns)}")
+    twice = next((c for c in columns if columns.count(c) > 1), None)
+    if twice is not None:
+        raise DataError(f"the table has two columns {twice!r}; give them different names")
+
+
+def _time_column(frame: pd.DataFrame) -> str | None:
+    by_name = {str(c).lower(): str(c) for c in frame.columns}
+    for name in _TIME_NAMES:
+        if name in by_name:
+            return by_name[name]
+    first = frame.columns[0]
+    if pd.api.types.is_datetime64_any_dtype(frame[first]):
+        return str(first)
+    if not _is_text(frame[first]):
+        return None
+    sample = frame[first].dropna().astype(str).head(20)
+    looks = sample.str.match(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
+    return str(first) if len(sample) and looks.all() else None
+
+
+def _is_text(column: pd.Series) -> bool:
+    return not (pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column))
+
+
+def _times(column: pd.Series, reading: Reading, groups: pd.Series | None) -> tuple[np.ndarray, str | None]:
+    """Timestamps in seconds, in UTC where a time zone is known, which is returned too; plain integers stay integers."""
+    if pd.api.types.is_numeric_dtype(column):
+        if column.isna().any() or (column != column.round()).any():
+            raise DataError(f"the times in {column.name!r} are numbers, but not whole ones; count steps from 0")
+        return column.to_numpy(dtype=np.int64), None
+    parsed = _parsed(column)
+    if parsed.isna().any():
+        row = int(np.flatnonzero(parsed.isna().to_numpy())[0])
+        raise DataError(f"row {row + 1} has no time: {column.iloc[row]!r} in {column.name!r} is not one")
+    zone = None
+    if parsed.dt.tz is not None:
+        zone = reading.timezone or str(parsed.dt.tz)
+        parsed = parsed.dt.tz_convert("UTC").dt.tz_localize(None)
+    elif reading.timezone is not None:
+        zone, parts = reading.timezone, [parsed] if groups is None else [part for _, part in parsed.groupby(groups)]
+        parsed = pd.concat([_localised(part, zone) for part in parts]).reindex(column.index)
+    if (parsed.dt.microsecond != 0).any() or (parsed.dt.nanosecond != 0).any():
+        raise DataError("timestamps finer than a second are not supported; count steps in a column of whole numbers")
+    times = np.asarray(parsed.to_numpy(), dtype="datetime64[s]")
+    if zone is None:
+        return times, None
+    local = np.asarray(parsed.dt.tz_localize("UTC").dt.tz_convert(zone).dt.tz_localize(None), dtype="datetime64[s]")
+    of_day = local.astype(np.int64) % 86400
+    return (local if (of_day == of_day[0]).all() else times), zone
+
+
+def _parsed(column: pd.Series) -> pd.Series:
+    if not _is_text(column):
+        return column
+    text = column.astype(str).str.strip()
+    numbers = text.str.extract(r"^(\d{1,2})[/.](\d{1,2})[/.]\d{4}")
+    if numbers.notna().all(axis=None):
+        first, second = (numbers[i].astype(int).max() for i in (0, 1))
+        if first <= 12 and second <= 12:
+            raise DataError(
+                f"dates such as {text.iloc[0]!r} do not say whether the day or the month comes first; write them as "
+                "2024-12-31"
+            )
+        return pd.to_datetime(text, dayfirst=bool(first > 12), format="mixed", errors="coerce")
+    offsets = text.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$").any() and text.str.contains(":").any()
+    parsed = pd.to_datetime(text, format="ISO8601", errors="coerce", utc=bool(offsets))
+    if parsed.isna().all():
+        parsed = pd.to_datetime(text, format="mixed", errors="coerce", utc=bool(offsets))
+    return parsed
+
+
+def _localised(times: pd.Series, zone: str) -> pd.Series:
+    try:
+        local = times.dt.tz_localize(zone, ambiguous="infer", nonexistent="raise")
+    except (ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(
+            f"the timestamps are not those of clocks in {zone}: {reason}; name the right time zone, or write the times "
+            "in UTC"
+        ) from None
+    except Exception as error:  # an unknown zone is reported by several libraries, each in its own way
+        raise DataError(f"there is no time zone {zone!r}: {error}") from None
+    utc: pd.Series = local.dt.tz_convert("UTC").dt.tz_localize(None)
+    return utc
+
+
+def _numbers(column: pd.Series) -> np.ndarray:
+    """A column as float64, NaN where nothing is; DataError for what is no number, and for infinities."""
+    if pd.api.types.is_datetime64_any_dtype(column):
+        raise DataError(
+            f"the column {column.name!r} holds times; say time={column.name!r} if it is when, or leave it out"
+        )
+    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
+    if len(bad) == column.notna().sum() and len(bad):
+        raise DataError(
+            f"the column {column.name!r} holds text ({column.iloc[bad[0]]!r}), not numbers; leave it out, or say "
+            f"series={column.name!r} if it names the series of a long table"
+        )
+    if len(bad):
+        raise DataError(f"{column.iloc[bad[0]]!r} in row {bad[0] + 1} of column {column.name!r} is not a number")
+    endless = np.flatnonzero(np.isinf(numbers))
+    if len(endless):
+        raise DataError(f"row {endless[0] + 1} of column {column.name!r} is infinite; leave it empty if it is unknown")
+    return numbers
+
+
+def _steps(times: np.ndarray, reading: Reading) -> tuple[Frequency | None, np.ndarray]:
+    """The frequency, and each time as a number of steps from the first."""
+    if times.dtype.kind != "M":
+        if len(times) < 2:
+            return None, times - times.min()
+        different = np.unique(times)
+        step = int(np.diff(different).min()) if len(different) > 1 else 1
+        if ((times - times.min()) % step).any():
+            raise DataError(f"the numbers in the time column are irregular: not all are steps of {step}")
+        return None, (times - times.min()) // step
+    frequency = parse_frequency(reading.frequency) if reading.frequency else infer_frequency(np.unique(times))
+    return frequency, frequency.places(times.min(), times)
+
+
+def _merged(frame: pd.DataFrame, keys: list[np.ndarray], times: np.ndarray, reading: Reading) -> pd.Series:
+    """True for rows that stay where a key occurs twice; refused unless the reading says which row counts."""
+    index = pd.MultiIndex.from_arrays(keys) if len(keys) > 1 else pd.Index(keys[0])
+    again = index.duplicated()
+    if not again.any():
+        return pd.Series(True, index=frame.index)
+    if reading.duplicates == "refuse":
+        when = times[np.flatnonzero(again)[0]]
+        shown = str(when).replace("T", " ")
+        raise DataError(
+            f"the time {shown} occurs twice; if clocks were set back then, name the time zone, as "
+            "timezone='Europe/Oslo', else say which row counts: duplicates='mean', 'first' or 'last'"
+        )
+    return pd.Series(~index.duplicated(keep="last" if reading.duplicates == "last" else "first"), index=frame.index)
+
+
+def _wide(frame: pd.DataFrame, times: np.ndarray | None, reading: Reading) -> Table:
+    known_ahead = list(reading.covariates)
+    names = [str(c) for c in frame.columns if c not in known_ahead]
+    if not names:
+        raise DataError("the table has no column of values to forecast")
+    numbers = pd.DataFrame({str(c): _numbers(frame[c]) for c in frame.columns})
+    frequency: Frequency | None = None
+    places = np.arange(len(frame))
+    start = None
+    if times is not None:
+        frequency, places = _steps(times, reading)
+        start = times.min() if frequency is not None else None
+        stay = _merged(numbers, [places], times, reading)
+        if reading.duplicates == "mean" and not stay.all():
+            numbers = numbers.groupby(places).mean()
+            places = numbers.index.to_numpy()
+        else:
+            numbers, places = numbers[stay.to_numpy()], places[stay.to_numpy()]
+    length = int(places.max()) + 1
+    if length > 20 * len(numbers) + 1000:
+        raise DataError(
+            f"{len(numbers)} rows are spread over {length} steps: the timestamps are too sparse for steps of this "
+            "length; name a longer frequency, or resample"
+        )
+    grid = np.full((length, len(numbers.columns)), np.nan)
+    grid[places] = numbers.to_numpy()
+    columns = {str(c): i for i, c in enumerate(numbers.columns)}
+    values = grid[:, [columns[n] for n in names]]
+    covariates = grid[:, [columns[n] for n in known_ahead]] if known_ahead else None
+    grid_times = None if start is None or frequency is None else frequency.at(start, np.arange(length))
+    table = Table(tuple(names), values, times=grid_times, frequency=frequency, covariate_names=tuple(known_ahead))
+    wanted = tuple(names.index(t) for t in reading.targets if t in names) or None
+    table = replace(table, targets=wanted, covariates=covariates)
+    return _together(table, reading) if reading.together else _separate(table, reading)
+
+
+def _long(frame: pd.DataFrame, series: str, time: str | None, times: np.ndarray | None, reading: Reading) -> Table:
+    value = reading.value or "y"
+    if value not in frame.columns:
+        raise DataError(f"the long table has no column {value!r} of values; say value= and its name")
+    if time is None or times is None:
+        raise DataError("a long table needs a column of times, as 'ds'; say time= and its name")
+    if frame[series].isna().any():
+        raise DataError(f"row {int(frame[series].isna().to_numpy().argmax()) + 1} does not say which series it is of")
+    codes, names = pd.factorize(frame[series])
+    labels = tuple(str(n) for n in names)
+    unknown = next((t for t in reading.targets if t not in labels), None)
+    if unknown is not None:
+        raise DataError(f"the table has no series {unknown!r}{suggestion(unknown, labels)}")
+    numbers = pd.DataFrame({c: _numbers(frame[c]) for c in (value, *reading.covariates)})
+    longest = np.bincount(codes).argmax()
+    frequency, _ = _steps(times[codes == longest], reading)
+    start = times.min()
+    places = _steps(times, reading)[1] if frequency is None else frequency.places(start, times)
+    stay = _merged(numbers, [codes, places], times, reading)
+    if reading.duplicates == "mean" and not stay.all():
+        numbers = numbers.groupby([codes, places]).mean()
+        codes, places = (numbers.index.get_level_values(i).to_numpy() for i in (0, 1))
+    else:
+        keep = stay.to_numpy()
+        numbers, codes, places = numbers[keep], codes[keep], places[keep]
+    length = int(places.max()) + 1
+    if length * len(labels) > max(_LARGEST, 20 * len(numbers)):
+        raise DataError(
+            f"{len(labels)} series over {length} steps are too sparse for one table; give fewer series at a time"
+        )
+    values = np.full((length, len(labels)), np.nan)
+    values[places, codes] = numbers[value].to_numpy()
+    covariates = None
+    if reading.covariates:
+        covariates = np.full((length, len(labels), len(reading.covariates)), np.nan)
+        covariates[places, codes] = numbers[list(reading.covariates)].to_numpy()
+    grid_times = None if frequency is None else frequency.at(start, np.arange(length))
+    table = Table(labels, values, times=grid_times, frequency=frequency, covariate_names=reading.covariates)
+    table = replace(table, targets=tuple(labels.index(t) for t in reading.targets) or None)
+    if not reading.together:
+        return _separate(replace(table, covariates=covariates), reading)
+    if covariates is not None:
+        table = replace(table, covariates=_shared(covariates, reading.covariates))
+    return _together(table, reading)
+
+
+def _shared(covariates: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """(T, N, C) to (T, C) where all series have the same; DataError where they differ."""
+    known = np.isfinite(covariates)
+    lowest = np.where(known, covariates, np.inf).min(axis=1)
+    highest = np.where(known, covariates, -np.inf).max(axis=1)
+    differ = np.flatnonzero((lowest < highest).any(axis=0))
+    if len(differ):
+        raise DataError(
+            f"the covariate {names[differ[0]]!r} differs between series; forecast each by itself (together=False)"
+        )
+    return np.where(np.isfinite(lowest), lowest, np.nan)
+
+
+def _spans(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """First observed row and the row behind the last of each series; DataError for one without values."""
+    known = np.isfinite(table.values)
+    empty = np.flatnonzero(~known.any(axis=0))
+    if len(empty):
+        raise DataError(f"the series {table.names[empty[0]]!r} has no values; leave it out")
+    constant = np.flatnonzero(np.nanmin(table.values, axis=0) == np.nanmax(table.values, axis=0))
+    if len(constant):
+        shown = ", ".join(repr(table.names[i]) for i in constant[:3])
+        notice(f"{len(constant)} series never change ({shown}{', ...' if len(constant) > 3 else ''})")
+    return known.argmax(axis=0), len(known) - known[::-1].argmax(axis=0)
+
+
+def _together(table: Table, reading: Reading) -> Table:
+    """Cut to the span that all series share, and filled."""
+    firsts, stops = _spans(table)
+    first, stop = int(firsts.max()), int(stops.min())
+    if first >= stop:
+        raise DataError(
+            f"the series {table.names[int(firsts.argmax())]!r} begins after {table.names[int(stops.argmin())]!r} has "
+            "ended; forecast each series by itself (together=False), or leave one out"
+        )
+    left = int(stops.max()) - int(firsts.min()) - (stop - first)
+    if left:
+        notice(
+            f"the series share {stop - first} steps; {left} steps at which some have not begun or have ended are cut"
+        )
+    covariates = ahead = None
+    if table.covariates is not None:
+        covariates = _filled_covariates(table.covariates[first:], table.covariate_names, reading)
+        ahead = covariates[stop - first :] if stop == int(stops.max()) else covariates[:0]
+        covariates = _long_enough(covariates, stop - first)
+    values, observed = _complete(table.values[first:stop], reading)
+    times = None if table.times is None else table.times[first:stop]
+    return replace(table, values=values, observed=observed, times=times, covariates=covariates, ahead=ahead)
+
+
+def _separate(table: Table, reading: Reading) -> Table:
+    """One series behind another, each from its first value to its last."""
+    firsts, stops = _spans(table)
+    kept = range(len(table.names)) if table.targets is None else table.targets
+    pieces = [(i, int(firsts[i]), int(stops[i])) for i in kept]
+    joined = np.concatenate([table.values[a:b, i] for i, a, b in pieces])[:, None]
+    values, observed = _complete(joined, reading)
+    covariates = ahead = None
+    if table.covariates is not None:
+        given = (
+            table.covariates
+            if table.covariates.ndim == 3
+            else table.covariates[:, None].repeat(len(table.names), axis=1)
+        )
+        filled = [_filled_covariates(given[a:, i], table.covariate_names, reading) for i, a, _ in pieces]
+        covariates = np.concatenate([_long_enough(f, b - a) for f, (_, a, b) in zip(filled, pieces, strict=True)])
+        behind = [f[b - a :] for f, (_, a, b) in zip(filled, pieces, strict=True)]
+        shortest = min(len(x) for x in behind)
+        ahead = np.stack([x[:shortest] for x in behind])
+    times = None if table.times is None else np.concatenate([table.times[a:b] for _, a, b in pieces])
+    return replace(
+        table,
+        names=tuple(table.names[i] for i in kept),
+        values=values,
+        observed=observed,
+        times=times,
+        covariates=covariates,
+        ahead=ahead,
+        targets=None,
+        ends=np.cumsum([b - a for _, a, b in pieces]),
+    )
+
+
+def _long_enough(covariates: np.ndarray, rows: int) -> np.ndarray:
+    if len(covariates) < rows:
+        raise DataError(f"the covariates end {rows - len(covariates)} steps before the series; fill them in")
+    return covariates[:rows]
+
+
+def _complete(values: np.ndarray, reading: Reading) -> tuple[np.ndarray, np.ndarray | None]:
+    known = np.isfinite(values)
+    if known.all():
+        return values, None
+    filled = fill(values, reading.missing)
+    notice(f"{int((~known).sum())} of {known.size} values are missing and filled in (missing={reading.missing!r})")
+    return filled, known
+
+
+def _filled_covariates(covariates: np.ndarray, names: tuple[str, ...], reading: Reading) -> np.ndarray:
+    """Up to the last row in which all are known; gaps before it filled as the reading says."""
+    known = np.isfinite(covariates)
+    absent = np.flatnonzero(~known.any(axis=0))
+    if len(absent):
+        raise DataError(f"the covariate {names[absent[0]]!r} has no values; leave it out")
+    last = int(np.flatnonzero(known.all(axis=1))[-1]) + 1 if known.all(axis=1).any() else 0
+    return np.asarray(fill(covariates[:last], reading.missing, "values of covariates"))
