@@ -203,12 +203,8 @@ def _notes(model: RotaryModel, kinds: tuple[LayerAudit, ...], dtype: str) -> lis
 def _layers(
     kind: RotaryLayers, model: RotaryModel, epsilon: float, dtype: str, target: int | None, strict: bool
 ) -> LayerAudit:
-    omega = kind.frequencies(model.length)
-    effective = 1 / bounds.slowest(omega)
-    distance = _distance(kind, model.length)
-    # Channels that rest cut the series of frequencies short: with k pairs turning of d/2 the slowest frequency is
-    # base^(-2 (k - 1) / d), as if there were so many rotated channels in all.
-    channels = 2 / (1 - 2 * (len(omega) - 1) / kind.rotated)
+    omega, effective = kind.frequencies(model.length), kind.effective_base(model.length)
+    distance = kind.distance(model.length)
     limit = float(bounds.precision_wall(dtype))
     furthest = min(max(4 * distance, 1 << 14), _FURTHEST)
     similar = bounds.similarity_length(omega, furthest)
@@ -225,19 +221,14 @@ def _layers(
         effective_base=effective,
         length_over_base=model.length / effective,
         distance_over_base=distance / effective,
-        bounds=_bounds(effective, distance, epsilon, kind.layers, channels, strict),
+        bounds=lower_bounds(kind, model.length, epsilon, strict),
         wall=Wall(dtype, limit, limit / effective, effective < limit, kind.base < limit),
         similarity=Similarity(similar, similar >= furthest, similar / distance, similar >= distance),
         readings=tuple(_readings(omega, model, dtype)),
         blind_cosine=blind_cosine(omega, dtype),
         rotation_error=rotation_error(omega, model.length - 1, _measurable(dtype)),
-        advice=_advice(kind, effective, epsilon, dtype, channels, target, model.length),
+        advice=_advice(kind, effective, epsilon, dtype, target, model.length),
     )
-
-
-def _distance(kind: RotaryLayers, length: int) -> int:
-    """How far back a token of these layers looks in a context of that length."""
-    return min(length, kind.window or length)
 
 
 def _describe(kind: RotaryLayers) -> str:
@@ -248,19 +239,19 @@ def _describe(kind: RotaryLayers) -> str:
     return "none" if type(scaling) is Scaling else scaling.describe()
 
 
-def _bounds(
-    effective: float, distance: int, epsilon: float, layers: int, channels: float, strict: bool
-) -> tuple[Bound, ...]:
+def lower_bounds(kind: RotaryLayers, length: int, epsilon: float = EPSILON, strict: bool = False) -> tuple[Bound, ...]:
+    """The bounds of aliasing, stability and depth on layers of one kind, in a context of that length."""
+    effective, distance = kind.effective_base(length), kind.distance(length)
     lengths = {
         "aliasing": bounds.aliasing_length(effective, strict),
         "stability": bounds.stability_length(effective, epsilon),
-        "depth": bounds.stability_length(effective, epsilon, layers),
+        "depth": bounds.stability_length(effective, epsilon, kind.layers),
     }
     found = []
-    for name, length in lengths.items():
-        needed = distance / length * effective  # the effective base that this distance needs
-        exact, published = bounds.base_for(needed, channels), bounds.base_for(needed)
-        longest, margin = float(length), float(length) / distance
+    for name, allowed in lengths.items():
+        needed = distance / allowed * effective  # the effective base that this distance needs
+        exact, published = bounds.base_for(needed, kind.channels), bounds.base_for(needed)
+        longest, margin = float(allowed), float(allowed) / distance
         holds = longest > distance if name == "aliasing" else longest >= distance
         found.append(Bound(name, longest, margin, holds, _finite(exact), float(published)))
     return tuple(found)
@@ -292,18 +283,18 @@ def _readings(omega: bounds.Array, model: RotaryModel, dtype: str) -> list[Measu
 
 
 def _advice(
-    kind: RotaryLayers, effective: float, epsilon: float, dtype: str, channels: float, target: int | None, length: int
+    kind: RotaryLayers, effective: float, epsilon: float, dtype: str, target: int | None, length: int
 ) -> Advice:
     wanted = target or length
-    distance = _distance(kind, wanted)
-    low, high = bounds.feasible_bases(distance, epsilon, kind.layers, dtype, channels)
+    distance = kind.distance(wanted)
+    low, high = bounds.feasible_bases(distance, epsilon, kind.layers, dtype, kind.channels)
     searched = None
-    if round(channels) == kind.rotated and distance <= (_SEARCHED if target is None else _SEARCHED_IF_ASKED):
+    if round(kind.channels) == kind.rotated and distance <= (_SEARCHED if target is None else _SEARCHED_IF_ASKED):
         searched = bounds.similarity_bases(distance, kind.rotated, per_decade=100)
     return Advice(
         length=wanted,
         distance=distance,
-        stretch=float(distance / bounds.coherent_phase(epsilon, kind.layers)) / effective,
+        stretch=float(distance / bounds.coherent_phase(epsilon, kind.layers)) / kind.effective_base(wanted),
         bases=(_finite(low), _finite(high)),
         possible=not bool(bounds.no_base(distance, epsilon, kind.layers, dtype)),
         longest_in_format=float(bounds.longest_length(epsilon, kind.layers, dtype)),

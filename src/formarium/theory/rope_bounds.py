@@ -272,7 +272,7 @@ def similarity_bases(length: int, rotated: int, per_decade: int = 400) -> Simila
 
 def _edge(holds: Callable[[float], bool], low: float, high: float) -> float:
     """Between ``low``, where it does not hold, and ``high``, where it does: where it begins to hold."""
-    for _ in range(40):
+    for _ in range(24):  # of a step of the grid: nine digits, and clear of rounding at the edge itself
         middle = (low + high) / 2
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high

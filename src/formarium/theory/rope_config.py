@@ -32,7 +32,7 @@ from formarium.parts.positions.rope_scaling import (
 from formarium.parts.positions.rotary import RoPE
 from formarium.progress import notice
 from formarium.theory.layer_types import CHUNKED, FULL, SLIDING, layer_types, periodic, rotating, window
-from formarium.theory.rope_bounds import Array
+from formarium.theory.rope_bounds import Array, slowest
 
 Settings = Mapping[str, Any]
 
@@ -142,6 +142,22 @@ class RotaryLayers:
         """Effective frequencies in sequences of that length, radians a token: (channel pairs that turn,) float64."""
         omega = self.scaling.frequencies(self.base, self.rotated, length).numpy()
         return np.asarray(omega[omega > 0], np.float64)
+
+    def effective_base(self, length: int | None = None) -> float:
+        """B_eff = 1 / slowest effective frequency, tokens a radian."""
+        return 1 / slowest(self.frequencies(length))
+
+    @property
+    def channels(self) -> float:
+        """As many rotated channels would give the slowest frequency of these, were none at rest: d of the exact forms.
+
+        With k pairs turning of d/2 that frequency is base^(-2 (k - 1) / d), unscaled.
+        """
+        return 2 / (1 - 2 * (len(self.frequencies()) - 1) / self.rotated)
+
+    def distance(self, length: int) -> int:
+        """How far back a token of these layers looks in a context of that length."""
+        return min(length, self.window or length)
 
 
 @dataclass(frozen=True)

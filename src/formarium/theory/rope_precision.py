@@ -12,6 +12,7 @@ agree; all four are derived and measured here, with torch's own arithmetic in th
   numbers at the phase; at phases of 1 and more, that is a bound on the base.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from formarium.config import suggestion
 from formarium.errors import FormariumError
+from formarium.parts.positions.rope_scaling import plain_frequencies
 from formarium.theory.rope_bounds import Array, machine_epsilon, precision, slowest
 
 Reading = Literal["product", "cosine", "tables", "angles", "accumulated"]
@@ -150,6 +152,20 @@ def read(reading: Reading, frequencies: ArrayLike, start: int, dtype: str = "fp3
         omega = _turning(frequencies)
         return _shares(lost_steps(omega, np.arange(start, start + count)[:, None] * omega, dtype), omega)
     return coincidence(frequencies, start, count, dtype, seen="cosine" if reading == "cosine" else "both")
+
+
+def table(
+    reading: Reading,
+    dtypes: Sequence[str],
+    bases: Sequence[float],
+    starts: Sequence[int],
+    rotated: int = 128,
+    count: int = 4096,
+) -> Array:
+    """A reading over a grid: (dtype, base, position, 2), the shares in the slowest channel and in all channels."""
+    banks = [plain_frequencies(base, rotated).numpy() for base in bases]
+    cells = [[[read(reading, bank, at, dtype, count) for at in starts] for bank in banks] for dtype in dtypes]
+    return np.array([[[(c.slowest, c.all_channels) for c in row] for row in rows] for rows in cells])
 
 
 def blind_cosine(frequencies: ArrayLike, dtype: str = "fp32") -> int:
