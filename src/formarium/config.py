@@ -7,12 +7,14 @@ This module imports nothing heavy, so that configurations can be read and compar
 """
 
 import ast
+import contextlib
 import dataclasses
 import difflib
 import hashlib
 import importlib
 import inspect
 import json
+import re
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -43,6 +45,12 @@ class BaseConfig:
     """Plain frozen data that knows the class it builds (``builds``, set when that class is defined)."""
 
     builds: ClassVar[type | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        taken = [name for name in inspect.get_annotations(cls) if name == "type" or hasattr(BaseConfig, name)]
+        if taken:
+            raise ConfigError(f"{cls.__qualname__}: no setting can be called {taken[0]!r}, which configurations use")
 
     def build(self, **surroundings: Any) -> Any:
         """The configured object; of the surroundings its constructor gets those that it names.
@@ -142,7 +150,7 @@ def resolve(name: str) -> type[BaseConfig]:
         module_name, _, attribute = name.partition(":")
         try:
             found: Any = importlib.import_module(module_name)
-        except ImportError as error:
+        except (ImportError, ValueError, TypeError) as error:
             raise ConfigError(f"{name!r}: the module {module_name!r} cannot be imported ({error})") from None
         for step in attribute.split("."):
             if not hasattr(found, step):
@@ -166,41 +174,102 @@ def config_from_dict(data: Mapping[str, Any], default: type[BaseConfig] | None =
     if not isinstance(data, Mapping):
         raise ConfigError(f"a configuration is a mapping of names to values, not {type(data).__name__}")
     if "type" in data:
-        kind = resolve(data["type"])
+        kind = resolve(str(data["type"]))
     elif default is not None:
         kind = default
     else:
         raise ConfigError("a configuration without 'type' does not say what it builds")
-    return kind(**_fitted(kind, {k: v for k, v in data.items() if k != "type"}))
+    return _made(kind, {k: v for k, v in data.items() if k != "type"})
 
 
 def parse(text: str) -> BaseConfig:
-    """The configuration written as ``Name`` or ``Name(field=value, other=Inner(...))``; values are Python literals."""
-    try:
-        value = _value(ast.parse(text.strip(), mode="eval").body)
-    except SyntaxError:
-        raise ConfigError(f"{text!r} is not of the form Name or Name(field=value, ...)") from None
+    """The configuration written as ``Name`` or ``Name(field=value, other=Inner(...))``.
+
+    Values are numbers, True, False, None, quoted texts, tuples, names and nested configurations; a text without quotes,
+    commas, brackets and "=" needs no quotes.
+    """
+    words = _words(text)
+    value = _value(words, text)
+    if words:
+        raise _misshapen(text)
     if isinstance(value, str):
-        value = resolve(value)()
+        value = _made(resolve(value), {})
     if not isinstance(value, BaseConfig):
         raise ConfigError(f"{text!r} names nothing that can be built")
     return value
 
 
-def _value(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call):
-        if node.args or any(k.arg is None for k in node.keywords):
-            raise ConfigError(f"{ast.unparse(node)!r}: fields are given by name, as in Name(field=value)")
-        kind = resolve(ast.unparse(node.func))
-        return kind(**_fitted(kind, {str(k.arg): _value(k.value) for k in node.keywords}))
-    if isinstance(node, ast.Name | ast.Attribute):
-        return ast.unparse(node)
-    if isinstance(node, ast.List | ast.Tuple):
-        return tuple(_value(element) for element in node.elts)
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        raise ConfigError(f"{ast.unparse(node)!r} is neither a literal nor Name(field=value, ...)") from None
+_WORD = re.compile(
+    r"""\s*(?:(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<mark>[()\[\],=])|(?P<bare>[^'"()\[\],=]*[^'"()\[\],=\s]))"""
+)
+
+
+def _words(text: str) -> list[tuple[str | None, str]]:
+    """Quoted texts, marks and bare words, each with its kind, in reverse: the next one to read is the last."""
+    words, at = [], 0
+    end = len(text.rstrip())
+    while at < end:
+        found = _WORD.match(text, at)
+        if found is None:
+            raise _misshapen(text)
+        words.append((found.lastgroup, found.group(found.lastgroup or 0)))
+        at = found.end()
+    return words[::-1]
+
+
+def _value(words: list[tuple[str | None, str]], text: str) -> Any:
+    kind, word = words.pop() if words else (None, "")
+    if kind == "quoted":
+        return ast.literal_eval(word)
+    if kind == "mark" and word in "([":
+        return _elements(words, ")" if word == "(" else "]", text)
+    if kind != "bare":
+        raise _misshapen(text)
+    if not words or words[-1] != ("mark", "("):
+        return _number_or_name(word)
+    words.pop()
+    fields: dict[str, Any] = {}
+    while words and words[-1] != ("mark", ")"):
+        name = words.pop()
+        if name[0] != "bare" or not words or words.pop() != ("mark", "="):
+            raise ConfigError(f"{text!r}: fields are given by name, as in {word}(field=value)")
+        if name[1] in fields:
+            raise ConfigError(f"{text!r} gives {name[1]!r} twice")
+        fields[name[1]] = _value(words, text)
+        _comma(words, ")", text)
+    if not words:
+        raise _misshapen(text)
+    words.pop()
+    return _made(resolve(word), fields)
+
+
+def _elements(words: list[tuple[str | None, str]], closing: str, text: str) -> tuple[Any, ...]:
+    elements = []
+    while words and words[-1] != ("mark", closing):
+        elements.append(_value(words, text))
+        _comma(words, closing, text)
+    if not words:
+        raise _misshapen(text)
+    words.pop()
+    return tuple(elements)
+
+
+def _comma(words: list[tuple[str | None, str]], closing: str, text: str) -> None:
+    """Steps over the comma that stands between two values, where ``closing`` does not end them."""
+    if words and words[-1] != ("mark", closing) and words.pop() != ("mark", ","):
+        raise _misshapen(text)
+
+
+def _number_or_name(word: str) -> Any:
+    with contextlib.suppress(ValueError, SyntaxError):
+        value = ast.literal_eval(word)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+    return word
+
+
+def _misshapen(text: str) -> ConfigError:
+    return ConfigError(f"{text!r} is not of the form Name or Name(field=value, ...)")
 
 
 def _plain(value: Any) -> Any:
@@ -230,6 +299,16 @@ def _known_field(kind: type[BaseConfig], name: str) -> str:
     return name
 
 
+def _made(kind: type[BaseConfig], values: Mapping[str, Any]) -> BaseConfig:
+    fitted = _fitted(kind, values)
+    unset = dataclasses.MISSING
+    needed = [f.name for f in dataclasses.fields(kind) if f.default is unset and f.default_factory is unset]
+    absent = [name for name in needed if name not in fitted]
+    if absent:
+        raise ConfigError(f"{kind.name()} needs {', '.join(absent)}, as in {kind.name()}({absent[0]}=...)")
+    return kind(**fitted)
+
+
 def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {n: _fit(hints[_known_field(kind, n)], v, f"{n} of {kind.name()}") for n, v in values.items()}
@@ -240,11 +319,11 @@ def _fit(hint: Any, value: Any, what: str) -> Any:
     for option in _options(hint):
         try:
             return _fit_one(option, value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError, SyntaxError) as error:
             if isinstance(error, ConfigError) and isinstance(value, str | Mapping):
                 raise
-    wanted = getattr(hint, "__name__", None) if isinstance(hint, type) else str(hint).replace("typing.", "")
-    raise ConfigError(f"{what} must be {wanted}, not {value!r}")
+    wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+    raise ConfigError(f"{what} must be {'a configuration' if hint is BaseConfig else wanted}, not {value!r}")
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
@@ -298,7 +377,7 @@ def _fit_one(hint: Any, value: Any) -> Any:
         if isinstance(value, bool):
             raise TypeError
         if isinstance(value, str):
-            value = ast.literal_eval(value)
+            value = float(value) if hint is float else ast.literal_eval(value)
         if hint is float and isinstance(value, int | float):
             return float(value)
         if hint is int and isinstance(value, int | float) and value == int(value):
