@@ -172,7 +172,7 @@ class Workers:
     """Worker processes that run functions of one argument and a progress callback."""
 
     def __init__(self, processes: int, threads: int, fresh: bool = False) -> None:
-        context = multiprocessing.get_context("spawn")
+        context = _context()
         self._reports: Any = context.Manager().Queue()
         self._pool = ProcessPoolExecutor(
             processes,
@@ -219,6 +219,15 @@ class Workers:
             if process.pid is not None and process.is_alive():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process.pid, signal.SIGINT)
+
+
+def _context() -> Any:
+    """Workers are copied from a server that has only imported what they need, which takes them a moment to start."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["formarium.training.harness"])
+    return context
 
 
 _reports: Any = None

@@ -136,11 +136,8 @@ def ranks(model: Any, task: Any) -> dict[str, float]:
     similarity = [float(torch.cosine_similarity(a, b, dim=-1).mean()) for a, b in itertools.pairwise(states)]
     ins = [effective(m.up.weight) for m in mixers]
     outs = [effective(m.down.weight) for m in mixers]
-    return {
-        "effective_rank_in": statistics.mean(ins),
-        "effective_rank_out": statistics.mean(outs),
-        "layer_similarity": statistics.mean(similarity) if similarity else math.nan,
-    }
+    found = {"effective_rank_in": statistics.mean(ins), "effective_rank_out": statistics.mean(outs)}
+    return found | {"layer_similarity": statistics.mean(similarity)} if similarity else found
 
 
 def step_seconds(

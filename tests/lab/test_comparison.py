@@ -1,0 +1,217 @@
+"""Comparisons from end to end: equal sizes, equal data, a rate for each, paired seeds, and nothing done twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from formarium.config import ConfigError
+from formarium.errors import FormariumError
+from formarium.lab import record as records
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Setting, Variant
+from formarium.lab.comparison import arms_of, compare
+from formarium.lab.prove import Options, prove
+from formarium.lab.report import print_records, write_html
+from formarium.lab.runs import Run, execute, finished
+
+SETTING = Setting(
+    model={"width": 16, "depth": 1, "heads": 2},
+    task={"context": 16, "evaluation_tokens": 512},
+    training={"batch_size": 2, "learning_rate": 0.01},
+    seeds=2,
+    learning_rates=(0.5, 1.0),
+    steps=6,
+)
+COMPARISON = Comparison(
+    task="Language",
+    model="Decoder",
+    variants=(
+        Variant("SwiGLU", {"channel_mixer": "SwiGLU"}),
+        Variant("PolyNorm", {"channel_mixer": "FeedForward(activation=PolyNorm)"}),
+        Variant("wild", {"channel_mixer": "SwiGLU"}, training={"learning_rate": 1e30, "clip": None}),
+    ),
+    settings={"demo": SETTING},
+    probes=("formarium.papers.polycom:ranks",),
+)
+CLAIM = Claim("better", "PolyNorm is better.", "here", "comparison", COMPARISON, (Contrast("PolyNorm", "SwiGLU"),))
+
+
+def card(*claims: Claim) -> Card:
+    return Card("test", "A test", "2026-01-01", ("A. Author",), ("language",), ("norm",), "", tuple(claims))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small text for all comparisons here."""
+    folder = tmp_path_factory.mktemp("text")
+    for number in range(40):
+        (folder / f"{number}.txt").write_text(f"document {number}: " + "the quick brown fox jumps. " * (20 + number))
+    global SETTING, COMPARISON, CLAIM
+    SETTING = replace(SETTING, task={**SETTING.task, "corpus": str(folder)})
+    COMPARISON = replace(COMPARISON, settings={"demo": SETTING})
+    CLAIM = replace(CLAIM, experiment=COMPARISON)
+    return folder
+
+
+def test_arms_are_equal_in_size_and_in_all_that_is_not_their_variant() -> None:
+    first, second, _ = arms_of(COMPARISON, SETTING)
+    assert abs(second.parameters - first.parameters) <= 0.01 * first.parameters
+    assert first.task == second.task
+    assert first.training == second.training
+    same = first.model.channel_mixer  # type: ignore[attr-defined]
+    assert second.model.replace(channel_mixer=same) == first.model
+
+
+def test_every_arm_tries_the_same_rates_and_all_seeds_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = compare(COMPARISON, SETTING, ["loss@2x"], processes=1, threads=1)
+    for name in ("SwiGLU", "PolyNorm"):
+        arm = result.arms[name]
+        assert {0.005, 0.01} <= {round(rate, 6) for rate in arm.tried}
+        assert arm.learning_rate in arm.tried
+        assert arm.tried[arm.learning_rate] == min(arm.tried.values())
+        assert len(arm.outcomes) == 2
+        assert all(o.metrics["loss"] < 5.6 and "loss@2x" in o.metrics for o in arm.outcomes)
+        assert all(len(o.losses) == 6 and o.units == 6 * 2 * 16 for o in arm.outcomes)
+        assert "effective_rank_in" in arm.outcomes[0].metrics
+    # Seed 0 at the chosen rate was part of the choice: it is the same run, not another.
+    arm = result.arms["SwiGLU"]
+    assert arm.tried[arm.learning_rate] == arm.outcomes[0].metrics["loss"]
+    assert result.arms["wild"].outcomes[0].diverged is not None
+    # Once more costs nothing: a run that is done again would fail.
+    monkeypatch.setattr("formarium.training.harness.fit", lambda *a, **k: pytest.fail("a finished run was done again"))
+    again = compare(COMPARISON, SETTING, ["loss@2x"], processes=1, threads=1)
+    assert [o.metrics for o in again.arms["SwiGLU"].outcomes] == [o.metrics for o in result.arms["SwiGLU"].outcomes]
+
+
+def test_same_seed_means_same_data_for_every_arm() -> None:
+    first, second, _ = arms_of(COMPARISON, SETTING)
+    batches = [next(arm.task.build().batches(2, seed=1, start=3)) for arm in (first, second)]
+    assert batches[0]["tokens"].equal(batches[1]["tokens"])
+    assert not batches[0]["tokens"].equal(next(first.task.build().batches(2, seed=2, start=3))["tokens"])
+
+
+def test_a_claim_becomes_a_record_and_a_report(tmp_path: Path) -> None:
+    (record,) = prove(card(CLAIM), "demo", (), Options(processes=1))
+    assert record.verdict in ("supported", "refuted", "inconclusive")
+    assert record.findings[0].values == pytest.approx(
+        [a["loss"] - b["loss"] for a, b in zip(record.arms[0].metrics, record.arms[1].metrics, strict=True)]
+    )
+    path = record.save(tmp_path)
+    text = path.read_text()
+    json.loads(text, parse_constant=lambda c: pytest.fail(f"{c} is not JSON"))
+    assert records.load(path).save(tmp_path / "again").read_text() == text, "nothing is lost, infinite losses included"
+    write_html([record], tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert record.sentence.split(":")[0] in page
+    assert 'src="http' not in page, "the page needs nothing from elsewhere"
+    from rich.console import Console
+
+    console = Console(record=True, width=140)
+    print_records([record], console)
+    assert record.verdict in console.export_text()
+
+
+def test_claims_that_share_an_experiment_share_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = Claim(
+        "longer", "And longer.", "here", "comparison", COMPARISON, (Contrast("PolyNorm", "SwiGLU", "loss@2x"),)
+    )
+    first, second = prove(card(CLAIM, other), "demo", (), Options(processes=1))
+    assert [a.metrics for a in first.arms] == [a.metrics for a in second.arms]
+    assert first.budget == second.budget
+
+
+def test_minutes_become_steps_by_the_measured_speed() -> None:
+    timed = replace(SETTING, steps=None, minutes=0.05, learning_rates=(1.0,), variants=("SwiGLU", "PolyNorm"))
+    result = compare(COMPARISON, timed, processes=1, threads=1)
+    planned = sum(a.cost.step_seconds for a in result.arms.values()) * 2 * result.budget.steps
+    assert result.budget.steps >= 20
+    assert result.budget.steps == 20 or planned <= 0.05 * 60
+
+
+def test_measurements_and_checks_become_records() -> None:
+    (record,) = prove(_builtin(), "demo", ("represents-powers",), Options(seeds=2))
+    assert record.verdict == "supported"
+    assert len(record.checks) == 6
+    (record,) = prove(_builtin(), "demo", ("fits-smooth-functions-better",), Options(seeds=1))
+    assert record.verdict == "inconclusive", "one seed decides nothing"
+    assert set(record.numbers[0]) == {"ReLU", "PolyReLU"}
+
+
+def _builtin() -> Card:
+    from formarium.papers import card as find
+
+    return find("polycom")
+
+
+def test_wrong_names_are_named_with_the_nearest() -> None:
+    with pytest.raises(FormariumError, match="no claim 'beter'; did you mean 'better'"):
+        next(prove(card(CLAIM), "demo", ("beter",)))
+    with pytest.raises(FormariumError, match="at the scale 'gpu'; there are experiments at: demo"):
+        next(prove(card(CLAIM), "gpu"))
+    with pytest.raises(FormariumError, match="not built yet"):
+        next(prove(card(replace(CLAIM, experiment=None)), "demo"))
+    with pytest.raises(ConfigError, match="no variant 'PolyNrm'; did you mean 'PolyNorm'"):
+        arms_of(COMPARISON, replace(SETTING, variants=("SwiGLU", "PolyNrm")))
+    impossible = replace(COMPARISON, variants=(Variant("a"), Variant("b", {"width": 64})))
+    with pytest.raises(ConfigError, match="within 1 %"):
+        arms_of(impossible, SETTING)
+
+
+def test_a_run_is_known_by_what_it_is(corpus: Path) -> None:
+    arm = arms_of(COMPARISON, SETTING)[0]
+    training = arm.training.replace(steps=2)
+    run = Run(arm.model.to_dict(), arm.task.to_dict(), training.to_dict(), 0, ("loss",))
+    assert run.key == replace(run).key
+    assert run.key != replace(run, seed=1).key
+    assert not finished(replace(run, seed=77))
+    execute(replace(run, seed=77))
+    assert finished(replace(run, seed=77))
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from formarium.lab.claim import Comparison, Contrast, Setting, Variant
+from formarium.lab.prove import Options, compare_freely
+if __name__ == "__main__":
+    comparison = Comparison(
+        task=f"Language(corpus='{sys.argv[1]}', context=16, evaluation_tokens=512)",
+        model="Decoder(width=16, depth=1, heads=2)",
+        variants=(Variant("RoPE", {"position": "RoPE"}), Variant("NoPE", {"position": "NoPE"})),
+        training="Training(batch_size=2)",
+        settings={"laptop": Setting(seeds=2, learning_rates=(1.0,), steps=int(sys.argv[2]))},
+    )
+    record = compare_freely(comparison, (Contrast("NoPE", "RoPE"),), Options(processes=1))
+    print([arm.metrics for arm in record.arms])
+"""
+
+
+def test_a_killed_proof_goes_on_with_what_is_left(tmp_path: Path, corpus: Path) -> None:
+    script = tmp_path / "prove.py"
+    script.write_text(KILLED)
+
+    def start(cache: Path) -> subprocess.Popen[str]:
+        environment = {**os.environ, "FORMARIUM_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
+        call = [sys.executable, str(script), str(corpus), "100"]
+        return subprocess.Popen(call, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    cache = tmp_path / "cache"
+    process = start(cache)
+    deadline = time.monotonic() + 90
+    while not list(cache.glob("lab/*/outcome.json")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {p: p.stat().st_mtime_ns for p in cache.glob("lab/*/outcome.json")}
+    assert done, "something was finished before the kill"
+    out, errors = start(cache).communicate(timeout=120)
+    assert out, errors
+    assert {p: p.stat().st_mtime_ns for p in done} == done, "what was finished was not done again"
+    whole, errors = start(tmp_path / "other").communicate(timeout=120)
+    assert out == whole, errors

@@ -1,0 +1,86 @@
+"""What a claim requires, held against numbers whose truth is known."""
+
+import math
+
+import pytest
+
+from formarium.errors import FormariumError
+from formarium.lab.claim import Contrast, Exponent
+from formarium.lab.prove import in_words, judge
+from formarium.lab.statistics import overall
+
+
+def numbers(a: list[float], b: list[float], metric: str = "loss") -> list[dict[str, dict[str, float]]]:
+    return [{"A": {metric: x}, "B": {metric: y}} for x, y in zip(a, b, strict=True)]
+
+
+def test_lower_is_better_counts_against_minus_variant() -> None:
+    rows = numbers([2.0, 2.1, 2.2], [1.5, 1.61, 1.69])
+    (finding,) = judge([Contrast("B", "A")], rows)
+    assert finding.verdict == "supported"
+    assert finding.values == pytest.approx([0.5, 0.49, 0.51])
+    assert judge([Contrast("A", "B")], rows)[0].verdict == "refuted"
+
+
+def test_seeds_are_paired() -> None:
+    """A difference far below the spread between seeds is found, since every seed is its own baseline."""
+    base = [1.0, 5.0, 9.0]
+    rows = numbers(base, [x - d for x, d in zip(base, [0.10, 0.11, 0.09], strict=True)])
+    assert judge([Contrast("B", "A")], rows)[0].verdict == "supported"
+
+
+def test_margins_on_either_side() -> None:
+    rows = numbers([2.0, 2.0, 2.0], [1.90, 1.91, 1.89])
+    assert judge([Contrast("B", "A", margin=0.05)], rows)[0].verdict == "supported"
+    assert judge([Contrast("B", "A", margin=0.2)], rows)[0].verdict == "refuted"
+    worse = numbers([2.0, 2.0, 2.0], [2.01, 2.012, 2.011])
+    assert judge([Contrast("B", "A", margin=-0.05)], worse)[0].verdict == "supported", "no worse than by 0.05"
+    relative = judge([Contrast("B", "A", margin=-0.001, relative=True)], worse)[0]
+    assert relative.verdict == "refuted"
+    assert relative.effect == pytest.approx(-0.0055, abs=1e-4)
+
+
+def test_a_bound_on_one_variant_alone() -> None:
+    rows = numbers([0.97, 0.98, 0.99], [0.0, 0.0, 0.0], "accuracy")
+    above = Contrast("A", metric="accuracy", better="higher", margin=0.9)
+    assert judge([above], rows)[0].verdict == "supported"
+    below = Contrast("A", metric="accuracy", better="lower", margin=0.9)
+    assert judge([below], rows)[0].verdict == "refuted"
+
+
+def test_exponents_are_held_to_their_limit() -> None:
+    rows = [{"A": {"cost": {"10": 1e2 * f, "100": 1e4 * f, "1000": 1e6 * f}}} for f in (1.0, 1.1, 0.9)]
+    assert judge([Exponent("A", "cost", limit=2.2)], rows)[0].verdict == "supported"
+    assert judge([Exponent("A", "cost", limit=1.5)], rows)[0].verdict == "refuted"
+
+
+def test_what_stands_beside_does_not_decide_and_may_be_absent() -> None:
+    rows = numbers([2.0, 2.0, 2.0], [1.9, 1.91, 1.89])
+    beside = [Contrast("A", "B", decides=False), Contrast("C", "A", decides=False)]
+    findings = judge([Contrast("B", "A"), *beside], rows)
+    assert [f.decides for f in findings] == [True, False], "the one whose variant did not run is left out"
+    assert overall([f.verdict for f in findings if f.decides]) == "supported"
+    with pytest.raises(FormariumError, match="no variant 'C' ran"):
+        judge([Contrast("C", "A")], rows)
+
+
+def test_diverged_runs_are_results() -> None:
+    rows = numbers([2.0, 2.0, 2.0], [math.inf, math.inf, math.inf])
+    assert judge([Contrast("B", "A")], rows)[0].verdict == "refuted"
+    both = numbers([math.inf] * 3, [math.inf] * 3)
+    assert judge([Contrast("B", "A")], both)[0].verdict == "inconclusive"
+    probed = [{"A": {"rank": 1.0}, "B": {"diverged": 7}} for _ in range(3)]
+    assert judge([Contrast("B", "A", metric="rank", better="higher")], probed)[0].verdict == "refuted"
+
+
+def test_words_name_what_decided() -> None:
+    rows = numbers([2.0, 2.0, 2.0], [1.9, 1.91, 1.89])
+    findings = judge([Contrast("B", "A"), Contrast("A", "B", decides=False)], rows)
+    words = in_words("supported", findings)
+    assert words.startswith("The claim holds here. B lower than A in loss: supported (+0.1")
+    assert "A lower than B" not in words
+
+
+def test_unknown_metric_is_named_with_the_nearest() -> None:
+    with pytest.raises(FormariumError, match="did you mean 'loss'"):
+        judge([Contrast("B", "A", metric="los")], numbers([1.0], [1.0]))
