@@ -18,6 +18,9 @@ def prove(
     processes: Annotated[int | None, typer.Option(min=1, help="Runs at a time; as many as there are cores.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the records and the report.")] = Path("formarium-runs"),
+    records_to: Annotated[
+        Path | None, typer.Option("--records", help="Another folder for the records, to keep or publish them.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the records as JSON.")] = False,
 ) -> None:
     """Put claims to the proof: train or compute what they need, judge it, and write records and a report.
@@ -52,7 +55,7 @@ def prove(
     records = []
     for slug, keys in wanted.items():
         for record in put_to_the_proof(card(slug), at, keys, options):
-            record.save(out)
+            record.save(records_to or out)
             records.append(record)
     report = out / f"{'-'.join(wanted)}.{scale}.html"
     write_html(records, report)
