@@ -46,7 +46,8 @@ _LOCAL_BASE = ("rope_local_base_freq", "swa_rope_theta", "local_rope_theta")
 _FRACTION = ("partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percentage")
 _ROTATED = ("rotary_dim", "attn_rotary_emb", "rotary_ndims")
 _NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
-_MOST_LAYERS = 100_000
+# Numbers beyond these are mistakes; without an end a wrong one would fill the memory.
+_MOST_LAYERS, _MOST_TOKENS, _MOST_CHANNELS = 100_000, 1 << 40, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -238,57 +239,54 @@ def scaling_from(parameters: Settings, length: int | None = None) -> Scaling:
     that is not known and for one that lacks a number it needs.
     """
     kind = _scaling_type(parameters)
-    original = _number(parameters, "original_max_position_embeddings") or length
-    factor = _number(parameters, "factor")
 
-    def needed(value: float | None, name: str) -> float:
-        if value is None:
-            raise ConfigError(f"the rope scaling {kind!r} of this configuration lacks {name}")
+    def given(name: str) -> float | None:
+        value = _number(parameters, name)
+        if value is not None and value <= 0:
+            raise ConfigError(f"{name} of this configuration's rope scaling is {value:g}, which is not above 0")
         return value
 
-    def original_length() -> int:
-        return int(needed(original, "original_max_position_embeddings"))
+    def needed(name: str, value: float | None = None) -> float:
+        if (found := given(name) or value) is None:
+            raise ConfigError(f"the rope scaling {kind!r} of this configuration lacks {name}")
+        return found
+
+    def factors(name: str) -> tuple[float, ...]:
+        values = parameters.get(name)
+        if not isinstance(values, list) or not all(isinstance(v, int | float) and v > 0 for v in values):
+            raise ConfigError(
+                f"the rope scaling {kind!r} of this configuration lacks {name}, a list of numbers above 0"
+            )
+        return tuple(map(float, values))
 
     if kind == "default":
         return Scaling()
     if kind == "linear":
-        return LinearScaling(needed(factor, "factor"))
+        return LinearScaling(needed("factor"))
     if kind == "proportional":
-        return ProportionalScaling(_number(parameters, *_FRACTION) or 1.0, factor or 1.0)
+        return ProportionalScaling(_number(parameters, *_FRACTION) or 1.0, given("factor") or 1.0)
+    original = max(int(needed("original_max_position_embeddings", length)), 1)
     if kind == "dynamic":
-        return DynamicNTK(needed(factor, "factor"), original_length())
-    if factor is None and length and original:
-        factor = length / original
+        return DynamicNTK(needed("factor"), original)
+    stretch = length / original if length else None
     if kind == "yarn":
         return YaRN(
-            factor=needed(factor, "factor"),
-            original_length=original_length(),
-            beta_fast=_number(parameters, "beta_fast") or 32.0,
-            beta_slow=_number(parameters, "beta_slow") or 1.0,
+            factor=needed("factor", stretch),
+            original_length=original,
+            beta_fast=given("beta_fast") or 32.0,
+            beta_slow=given("beta_slow") or 1.0,
             mscale=_number(parameters, "mscale"),
             mscale_all_width=_number(parameters, "mscale_all_dim"),
             given_attention_factor=_number(parameters, "attention_factor"),
             truncate=bool(parameters.get("truncate", True)),
         )
     if kind == "llama3":
-        low, high = _number(parameters, "low_freq_factor"), _number(parameters, "high_freq_factor")
-        return Llama3(
-            factor=needed(factor, "factor"),
-            low_freq_factor=needed(low, "low_freq_factor"),
-            high_freq_factor=needed(high, "high_freq_factor"),
-            original_length=original_length(),
-        )
-    lists = {name: parameters.get(f"{name}_factor") for name in ("short", "long")}
-    for name, values in lists.items():
-        if not isinstance(values, list | tuple) or not all(isinstance(v, int | float) and v > 0 for v in values):
-            raise ConfigError(
-                f"the rope scaling 'longrope' of this configuration lacks a list {name}_factor of numbers"
-            )
+        return Llama3(needed("factor"), needed("low_freq_factor"), needed("high_freq_factor"), original)
     return LongRoPE(
-        short_factors=tuple(map(float, lists["short"] or ())),
-        long_factors=tuple(map(float, lists["long"] or ())),
-        original_length=original_length(),
-        factor=factor or 1.0,
+        short_factors=factors("short_factor"),
+        long_factors=factors("long_factor"),
+        original_length=original,
+        factor=needed("factor", stretch),
         given_attention_factor=_number(parameters, "attention_factor"),
     )
 
@@ -342,7 +340,7 @@ def _read(settings: Settings, name: str) -> RotaryModel:
     parameters = _parameters(text)
     _refuse_unrotated(text, parameters, family, family_name)
     layers = _needed(text, *_LAYERS, most=_MOST_LAYERS)
-    length = _needed({**settings, **text}, *_LENGTH)
+    length = _needed({**settings, **text}, *_LENGTH, most=_MOST_TOKENS)
     reader = _Reader(text, parameters, family or _Family(), length)
     if family is None and reader.silent:
         raise ConfigError(f"this configuration (model type {family_name!r}) names no base of its rotary embedding")
@@ -375,7 +373,8 @@ def _own(model: Settings, name: str) -> RotaryModel:
     rope = next((part for part in parts if isinstance(part, RoPE.Config)), None)
     if rope is None:
         raise ConfigError(f"this {model.get('type', 'model')} has no rotary position embedding")
-    depth, length = _needed(model, "depth"), _needed(model, "max_length")
+    depth = _needed(model, "depth", most=_MOST_LAYERS)
+    length = _needed(model, "max_length", most=_MOST_TOKENS)
     head = _count(model, "head_width") or _needed(model, "width") // _needed(model, "heads")
     rotated = _rotated(int(head * rope.fraction), head)
     return RotaryModel(
@@ -425,7 +424,7 @@ def _refuse_unrotated(text: Settings, parameters: Settings, family: _Family | No
 
 
 def _rotated(rotated: int, head: int) -> int:
-    if rotated < 4 or rotated % 2 or rotated > head:
+    if not 4 <= rotated <= min(head, _MOST_CHANNELS) or rotated % 2:
         raise ConfigError(f"RoPE turns at least two pairs of a head's channels, which {rotated} of {head} are not")
     return rotated
 
@@ -562,17 +561,17 @@ def with_changes(
             base=_base(base) if base is not None else kind.base,
             rotated=kind.rotated if rotated is None else _rotated(rotated, max(rotated, kind.head_width)),
             head_width=max(rotated or 0, kind.head_width),
-            layers=kind.layers if layers is None else _at_least_one(layers, "layer"),
+            layers=kind.layers if layers is None else _within(layers, _MOST_LAYERS, "layers"),
         )
         for kind in model.kinds
     )
-    length = model.length if length is None else _at_least_one(length, "token")
+    length = model.length if length is None else _within(length, _MOST_TOKENS, "tokens")
     return dataclasses.replace(model, kinds=kinds, length=length)
 
 
 def plain_model(base: float, rotated: int, layers: int, length: int) -> RotaryModel:
     """A model with one kind of unscaled layers, from four numbers; ConfigError where they are none of a model."""
-    layers, length = _at_least_one(layers, "layer"), _at_least_one(length, "token")
+    layers, length = _within(layers, _MOST_LAYERS, "layers"), _within(length, _MOST_TOKENS, "tokens")
     kind = RotaryLayers(FULL, layers, _base(base), rotated, _rotated(rotated, rotated))
     return RotaryModel(f"base {base:g}", "", length, layers, 0, (kind,))
 
@@ -583,7 +582,7 @@ def _base(base: float) -> float:
     return base
 
 
-def _at_least_one(count: int, what: str) -> int:
-    if count < 1:
-        raise ConfigError(f"there is at least one {what}, not {count}")
+def _within(count: int, most: int, what: str) -> int:
+    if not 1 <= count <= most:
+        raise ConfigError(f"{count} {what} are no model's: from 1 to {most}")
     return count
