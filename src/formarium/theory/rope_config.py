@@ -196,8 +196,9 @@ def read_rotary(source: Settings | str | Path) -> RotaryModel:
     settings = read_json(path, "model configuration")
     if not isinstance(settings, Mapping):
         raise DataError(f"{path} holds no model configuration: it is a {type(settings).__name__}, not names and values")
-    name = path.parent.name if path.name == "config.json" else path.stem
-    return _read(settings, str(settings.get("_name_or_path") or (source if not Path(source).exists() else name)))
+    own_name = path.resolve().parent.name if path.name == "config.json" else path.stem
+    name = settings.get("_name_or_path") or (own_name if Path(source).exists() else source)
+    return _read(settings, str(name))
 
 
 def _is_identifier(text: str) -> bool:
