@@ -1,9 +1,9 @@
 """Finding named data: in the user's data folder, in the cache, or by a checksummed download."""
 
 import hashlib
-import urllib.error
+import http.client
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,26 +52,36 @@ def _fetch(file: DataFile) -> Path:
     if not file.url:
         raise DataError(f"{Path(file.path).name} is not on this machine and cannot be fetched; {by_hand}")
     target = cache_folder("data") / file.path
-    digest = hashlib.sha256()
+
+    def unreachable(reason: object) -> DataError:
+        return DataError(f"{target.name} could not be fetched from {file.url} ({reason}); {by_hand}")
+
     try:
-        with urllib.request.urlopen(file.url, timeout=30) as response, replacing(target) as temporary:
-            total = int(response.headers.get("Content-Length") or 0) or None
-            with temporary.open("wb") as out, progress(f"fetching {target.name}", total) as advance:
-                for block in _blocks(response):
-                    digest.update(block)
-                    out.write(block)
-                    advance(len(block))
-            if file.sha256 and digest.hexdigest() != file.sha256:
-                temporary.unlink()
-                raise DataError(
-                    f"{file.url} arrived damaged or has changed: its checksum is not the known one; {by_hand}"
-                )
-    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise DataError(f"{target.name} could not be fetched from {file.url} ({reason}); {by_hand}") from None
+        response = urllib.request.urlopen(file.url, timeout=30)
+    except (OSError, http.client.HTTPException) as error:
+        raise unreachable(getattr(error, "reason", error)) from None
+    digest, received = hashlib.sha256(), 0
+    with response, replacing(target) as temporary:
+        total = int(response.headers.get("Content-Length") or 0) or None
+        with temporary.open("wb") as out, progress(f"fetching {target.name}", total) as advance:
+            for block in _blocks(response, unreachable):
+                digest.update(block)
+                out.write(block)
+                received += len(block)
+                advance(len(block))
+        if total is not None and received < total:
+            raise unreachable(f"the connection ended after {received:,} of {total:,} bytes")
+        if file.sha256 and digest.hexdigest() != file.sha256:
+            raise DataError(f"{file.url} arrived damaged or has changed: its checksum is not the known one; {by_hand}")
     return target
 
 
-def _blocks(response: object) -> Iterator[bytes]:
-    while block := response.read(_CHUNK):  # type: ignore[attr-defined]
+def _blocks(response: http.client.HTTPResponse, unreachable: Callable[[object], DataError]) -> Iterator[bytes]:
+    while True:
+        try:
+            block = response.read(_CHUNK)
+        except (OSError, http.client.HTTPException) as error:
+            raise unreachable(error) from None
+        if not block:
+            return
         yield block

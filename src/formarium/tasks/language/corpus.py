@@ -10,8 +10,10 @@ import hashlib
 import json
 import sys
 import sysconfig
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,19 +116,25 @@ def _wikitext() -> Iterator[Document]:
     Where the training split is neither at hand nor to be fetched, the validation split is trained on and the test split
     evaluated: for plumbing and relative comparisons, never to be held against published perplexities.
     """
-    try:
-        train: str | None = read_text(locate(_WIKITEXT_TRAIN))
-    except DataError as error:
-        train = None
-        notice(f"WikiText-2 without its training split: training on validation, evaluating on test. {error}")
+    training = wikitext_training()
     valid, test = read_text(locate(_WIKITEXT_VALID)), read_text(locate(_WIKITEXT_TEST))
-    if train is None:
+    if training is None:
         yield Document("wikitext2/valid", valid, "train")
         yield Document("wikitext2/test", test, "validation")
     else:
-        yield Document("wikitext2/train", train, "train")
+        yield Document("wikitext2/train", read_text(training), "train")
         yield Document("wikitext2/valid", valid, "validation")
         yield Document("wikitext2/test", test, "test")
+
+
+@cache
+def wikitext_training() -> Path | None:
+    """The training split of WikiText-2, fetched if need be; None, with a notice, where it is not to be had."""
+    try:
+        return locate(_WIKITEXT_TRAIN)
+    except DataError as error:
+        notice(f"WikiText-2 without its training split: training on validation, evaluating on test. {error}")
+        return None
 
 
 NAMED: dict[str, Callable[[], Iterator[Document]]] = {
@@ -140,8 +148,10 @@ NAMED: dict[str, Callable[[], Iterator[Document]]] = {
 def files(source: str) -> list[Path]:
     """The files of a path or pattern, sorted; DataError where there are none."""
     path = Path(source).expanduser()
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if not source.strip():
+        found = []
+    elif path.is_dir():
+        found = sorted(p for p in path.rglob("*") if p.is_file() and not _hidden(p.relative_to(path)))
     elif path.is_file():
         found = [path]
     else:
@@ -152,12 +162,19 @@ def files(source: str) -> list[Path]:
     return found
 
 
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
 def _file(path: Path) -> Iterator[Document]:
     kind = path.name.removesuffix(".gz").rsplit(".", 1)[-1]
     if kind in ("jsonl", "ndjson"):
-        for number, line in enumerate(read_text(path).splitlines(), 1):
+        # Not splitlines: JSON texts may hold other characters that end lines, as U+2028.
+        for number, line in enumerate(read_text(path).split("\n"), 1):
             if line.strip():
-                yield Document(f"{path.name}:{number}", _field(_json(line, path, number), f"{path}, line {number}"))
+                text = _field(_json(line, path, number), f"{path}, line {number},")
+                if text.strip():
+                    yield Document(f"{path.name}:{number}", text)
     elif kind == "parquet":
         yield from _parquet(path)
     else:
@@ -174,13 +191,18 @@ def _json(line: str, path: Path, number: int) -> Any:
 
 
 def _field(row: Any, where: str) -> str:
-    if isinstance(row, str):
-        return row
+    """The text of a row: itself, its entry of a customary name (empty where that is null), or its first text."""
+    text = row
     if isinstance(row, dict):
-        for column in (*_TEXT_COLUMNS, *row):
-            if isinstance(row.get(column), str):
-                return str(row[column])
-    raise DataError(f"{where} has no text: expected a string, or an entry {' or '.join(map(repr, _TEXT_COLUMNS))}")
+        named = next((column for column in _TEXT_COLUMNS if isinstance(row.get(column, 0), str | None)), None)
+        text = row[named] or "" if named else next((value for value in row.values() if isinstance(value, str)), None)
+    if not isinstance(text, str):
+        raise DataError(f"{where} has no text: expected a string, or an entry {' or '.join(map(repr, _TEXT_COLUMNS))}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"{where} is not text: character {error.start} is half of a surrogate pair") from None
+    return text
 
 
 def _parquet(path: Path) -> Iterator[Document]:
@@ -197,9 +219,9 @@ def _parquet(path: Path) -> Iterator[Document]:
         for batch in table.iter_batches(columns=[column]):
             for value in batch.column(0).to_pylist():
                 number += 1
-                if value:
+                if value and value.strip():
                     yield Document(f"{path.name}:{number}", value)
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a readable Parquet file: {error}") from None
 
 
@@ -223,15 +245,18 @@ def _hub(name: str) -> Iterator[Document]:
     except Exception as error:  # the hub client raises many kinds: absent, private, offline
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"the data set {name!r} of the Hugging Face hub cannot be loaded: {reason}") from None
-    parts = loaded.items() if isinstance(loaded, dict) else [(None, loaded)]
-    for split, rows in parts:
+    parts = loaded if isinstance(loaded, dict) else {"": loaded}
+    # Without a validation split of its own, one is taken out of the rest.
+    divided = {"train", "validation"} <= {_SPLITS.get(part) for part in parts}
+    for part, rows in parts.items():
+        split = _SPLITS.get(part)
         for number, row in enumerate(rows):
             text = _field(row, f"row {number} of {name}")
             if text.strip():
-                yield Document(f"{name}/{split}/{number}", text, split if split in _SPLITS else None)
+                yield Document(f"{name}/{part}/{number}", text, split if divided or split == "test" else None)
 
 
-_SPLITS = ("train", "validation", "test")
+_SPLITS = {"train": "train", "test": "test"} | dict.fromkeys(("validation", "valid", "val", "dev"), "validation")
 
 
 def read_text(path: Path) -> str:
@@ -243,7 +268,7 @@ def read_text(path: Path) -> str:
         raise DataError(
             f"{path} is not UTF-8 text: byte {error.start} cannot be read; convert it, or leave it out"
         ) from None
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
 
 

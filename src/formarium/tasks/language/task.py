@@ -84,6 +84,7 @@ class Language(Task):
             "corpus": config.corpus,
             "state": _state_of(config.corpus),
             "tokenizer": config.tokenizer,
+            "tokenizer_state": _state_of_files(_tokenizer_files(config.tokenizer)),
             "validation": config.validation,
         }
         return token_file(
@@ -148,6 +149,12 @@ class Language(Task):
 
     @torch.no_grad()
     def evaluate(self, model: Model, split: Split = "validation", metrics: Sequence[str] = ()) -> dict[str, Metric]:
+        known, made = cast(Decoder, model).config.vocabulary, self.tokenizer.vocabulary
+        if known < made:
+            raise ConfigError(
+                f"the tokenizer {self.config.tokenizer!r} makes {made} different tokens, but the model knows {known}; "
+                "give the task the tokenizer that the model was trained with"
+            )
         names = list(metrics) or [self.headline]
         results: dict[str, Metric] = {}
         measured: dict[int, dict[str, Metric]] = {}
@@ -164,16 +171,17 @@ class Language(Task):
     def _context(self, at: str) -> int:
         """The context that a metric names behind "@": a number of tokens, or "2x" of the training's."""
         try:
-            return int(float(at[:-1]) * self.config.context) if at.endswith("x") else int(at or self.config.context)
-        except ValueError:
-            raise ConfigError(
-                f"{at!r} is no context: write a number of tokens, as @512, or a multiple, as @2x"
-            ) from None
+            found = int(float(at[:-1]) * self.config.context) if at.endswith("x") else int(at or self.config.context)
+        except (ValueError, OverflowError):
+            found = 0
+        if found < 1:
+            raise ConfigError(f"{at!r} is no context: write a number of tokens, as @512, or a multiple, as @2x")
+        return found
 
     def _measure(self, model: Model, split: Split, context: int) -> dict[str, Metric]:
         tokens = self._split(split)
-        count = min(self.config.evaluation_tokens, len(tokens) - 1) // context
-        if not count:
+        count = min(max(1, self.config.evaluation_tokens // context), (len(tokens) - 1) // context)
+        if count < 1:
             raise DataError(f"the {split} split has {len(tokens)} tokens, too few for a context of {context}")
         device = next(model.parameters()).device
         losses, hits = torch.zeros(context, dtype=torch.float64), torch.zeros(context, dtype=torch.float64)
@@ -219,7 +227,21 @@ def _state_of(corpus: str) -> str:
     """What changes when the corpus does: its files' names, sizes and dates, or the version of Python."""
     if corpus == "stdlib":
         return corpora.python_version()
-    if corpus in corpora.NAMED or corpus.startswith("hf:"):
+    if corpus == "wikitext-2":
+        return "" if corpora.wikitext_training() else "without its training split"
+    if corpus in corpora.NAMED:
         return ""
-    found = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in corpora.files(corpus)]
-    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16]
+    if corpus.startswith("hf:"):
+        folder = Path(corpus.removeprefix("hf:")).expanduser()
+        return _state_of_files(corpora.files(str(folder))) if folder.is_dir() else ""
+    return _state_of_files(corpora.files(corpus))
+
+
+def _tokenizer_files(name: str) -> list[Path]:
+    path = Path(name).expanduser()
+    return [file for file in (path, path / tokenizers.FILE) if file.is_file()]
+
+
+def _state_of_files(files: Sequence[Path]) -> str:
+    found = [f"{path.resolve()}:{path.stat().st_size}:{path.stat().st_mtime_ns}" for path in files]
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:16] if found else ""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
-from formarium.errors import DataError
+from formarium.errors import DataError, FormariumError
 from formarium.files import cache_folder, read_json, replacing, write_json
 from formarium.progress import notice, progress
 from formarium.tasks.language import tokenizers
@@ -56,10 +56,14 @@ def token_file(
     """The token file of that key: opened if it is whole, made (again, if damaged) otherwise.
 
     documents: the corpus, iterated twice. make_tokenizer: gets the training texts. validation: share of documents.
-    Raises DataError for a corpus without text.
+    Raises DataError for a corpus without text, FormariumError where the cache cannot be written.
     """
     folder = cache_folder("tokens", key)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"cannot write {folder.parent}: {error.strerror}"
+        raise FormariumError(f"{reason}; FORMARIUM_CACHE can name another place") from error
     with FileLock(f"{folder}.lock"):
         if folder.exists():
             try:
@@ -85,7 +89,8 @@ def _make(
         count, characters = count + 1, characters + len(document.text)
     if not characters:
         raise DataError(f"the corpus {describe['corpus']!r} holds no text")
-    by_position = _single_split(seen)
+    # Where chance left a side empty, as it must with a single document, each is cut in two by position.
+    by_position = not {"train", "validation"} <= set(seen.values())
 
     def unique() -> Iterator[tuple[str, str]]:
         """Each different text once, with its split: a repeated document can then not be on both sides."""
@@ -94,7 +99,7 @@ def _make(
             split = left.pop(_fingerprint(document.text), None)
             if split is None:
                 continue
-            if by_position:
+            if by_position and split != "test":
                 end = int(len(document.text) * (1 - validation))
                 yield "train", document.text[:end]
                 yield "validation", document.text[end:]
@@ -132,11 +137,6 @@ def _make(
     write_json(folder / "index.json", index)
 
 
-def _single_split(seen: dict[str, str]) -> bool:
-    """Whether one document without a split of its own is all there is: it is then cut in two by position."""
-    return len(seen) == 1 or "train" not in seen.values()
-
-
 def _opened(folder: Path) -> TokenFile:
     index = read_json(folder / "index.json", "token file")
     broken = f"the token file at {folder} is damaged"
@@ -150,7 +150,7 @@ def _opened(folder: Path) -> TokenFile:
                 raise DataError(broken)
             splits[split] = Tokens(np.memmap(path, np.dtype(index["dtype"]), mode="r"), totals["text_bytes"])
         return TokenFile(splits, tokenizers.load(folder), folder)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         raise DataError(broken) from None
 
 

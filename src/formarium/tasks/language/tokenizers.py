@@ -58,6 +58,10 @@ class Subwords:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        # A text is encoded as it is: whole, without padding, and what looks like a special token is text too.
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode_special_tokens = True
         self.vocabulary = int(tokenizer.get_vocab_size(with_added_tokens=True))
         candidates = (SEPARATOR, "<|endoftext|>", "<|begin_of_text|>", "<s>", "[BOS]", "</s>", "<eos>", "[SEP]")
         found = (tokenizer.token_to_id(token) for token in candidates)
