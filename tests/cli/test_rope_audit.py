@@ -48,7 +48,7 @@ def test_a_file_a_folder_and_four_numbers_say_the_same(config):
 
 def test_what_is_printed(config):
     text = run(config)
-    for words in ("aliasing", "depth", "precision wall", "usual code", "@ the model", "For 4,096 tokens"):
+    for words in ("aliasing", "depth", "fp32 wall", "usual code", "@ the model", "For 4,096 tokens"):
         assert words in text
 
 

@@ -17,7 +17,7 @@ from formarium.theory.rope_bounds import STANDINGS, Array, coherent_phase, stand
 # One character and one style for each standing; above the wall, and the model itself.
 _MARKS, _STYLES = " .+#", ("", "dim", "yellow", "green")
 _WALL, _MODEL = "x", "@"
-_QUESTIONS = {"aliasing": "no full turn", "stability": "coherence", "depth": "coherence over all layers"}
+_ASKS = {"aliasing": "no full turn", "stability": "coherence", "depth": "in all layers"}
 
 
 def print_audit(audit: Audit, console: Console) -> None:
@@ -55,17 +55,17 @@ def _facts(kind: LayerAudit) -> str:
 def _bounds_table(kind: LayerAudit) -> Table:
     title = f"\nbounds at a distance of {kind.distance:,} tokens"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim")
-    for column in ("bound", "of the slowest channel", "longest", "margin", "base needed", "published"):
-        table.add_column(column, justify="left" if column[:2] in ("bo", "of") else "right", overflow="fold")
+    for column in ("bound", "asks", "longest", "margin", "base needed", "published"):
+        table.add_column(column, justify="left" if column in ("bound", "asks") else "right", overflow="fold")
     for bound in kind.bounds:
         needed = "beyond float64" if bound.base is None else number(bound.base)
         cells = number(bound.longest), _margin(bound.margin, bound.holds), needed, number(bound.published_base)
-        table.add_row(bound.name, _QUESTIONS[bound.name], *cells)
+        table.add_row(bound.name, _ASKS[bound.name], *cells)
     wall, similar = kind.wall, kind.similarity
-    asked = f"B_eff < {number(wall.limit)} ({wall.dtype})"
-    table.add_row("precision wall", asked, "", _margin(wall.margin, wall.holds), "", "")
+    asked = f"B_eff < {number(wall.limit)}"
+    table.add_row(f"{wall.dtype} wall", asked, "", _margin(wall.margin, wall.holds), "", "")
     longest = f"{'over ' if similar.at_least else ''}{similar.longest:,}"
-    table.add_row("cosine sum", "(Men et al. 2024)", longest, _margin(similar.margin, similar.holds), "", "")
+    table.add_row("cosine sum", "B(m) >= 0", longest, _margin(similar.margin, similar.holds), "", "")
     return table
 
 
@@ -174,7 +174,7 @@ def write_html(audit: Audit, path: Path) -> None:
         for kind in audit.kinds
     ]
     page = environment.get_template("rope_audit.html").render(
-        audit=audit, headline=_headline(audit), sections=sections, questions=_QUESTIONS, plotly=get_plotlyjs()
+        audit=audit, headline=_headline(audit), sections=sections, asks=_ASKS, plotly=get_plotlyjs()
     )
     write_text(path, page)
 
