@@ -5,6 +5,7 @@ from typing import Literal, cast
 from torch import Tensor, nn
 
 from formarium.context import Context, LayerState
+from formarium.parts.dropout import Dropout
 from formarium.parts.part import ChannelMixer, Norm, Part, TokenMixer
 from formarium.parts.residual import DropPath
 
@@ -36,14 +37,20 @@ class Block(nn.Module):
         self.placement = placement
         self.token_scale: Part | None = scales[0] if scales else None
         self.channel_scale: Part | None = scales[1] if scales else None
-        self.dropout = nn.Dropout(dropout) if dropout else None
+        self.dropout = Dropout(dropout) if dropout else None
         self.drop_path = DropPath(DropPath.Config(drop_path)) if drop_path else None
 
-    def forward(self, x: Tensor, context: Context, state: LayerState | None = None) -> Tensor:
-        """All tokens at once, or with ``state`` the next ones of a sequence."""
+    def forward(self, x: Tensor, context: Context, state: LayerState | None = None, keep: int | None = None) -> Tensor:
+        """All tokens at once, or with ``state`` the next ones of a sequence.
+
+        keep: behind the token mixer only the first so many tokens go on, for a last block whose other tokens nobody
+        reads.
+        """
         pre = self.placement == "pre"
         mixed = self.token_norm(x) if pre else x
         mixed = self.token_mixer(mixed, context) if state is None else self.token_mixer.step(mixed, context, state)
+        if keep is not None:
+            x, mixed = x[:, :keep], mixed[:, :keep]
         x = self._add(x, mixed, self.token_scale)
         if not pre:
             x = self.token_norm(x)

@@ -127,16 +127,17 @@ class TransformerForecaster(Forecaster):
         self.norm: nn.Module = built(config.norm, Norm, "norm", **around)
         self.instance_norm = ReversibleInstanceNorm() if config.normalise else None
 
-    def _encode(self, tokens: Tensor) -> Tensor:
-        """(B, T, D) through position, blocks and final norm."""
+    def _encode(self, tokens: Tensor, keep: int | None = None) -> Tensor:
+        """(B, T, D) through position, blocks and final norm; with ``keep`` the first so many tokens of that."""
         context = Context(positions=torch.arange(tokens.shape[1], device=tokens.device)[None])
         if self.position is not None:
             tokens = self.position.add(tokens, context)
         context = context.with_embeddings(tokens)
         if self.position is not None:
             context.shared = self.position.prepare(context)
-        for block in self.blocks:
-            tokens = block(tokens, context)
+        last = len(self.blocks) - 1
+        for layer, block in enumerate(self.blocks):
+            tokens = block(tokens, context, keep=keep if layer == last else None)
         return cast(Tensor, self.norm(tokens))
 
     def _normalised(self, history: Tensor) -> tuple[Tensor, Statistics]:

@@ -41,6 +41,6 @@ class InvertedForecaster(TransformerForecaster):
         variates = history.shape[-1]
         x, statistics = self._normalised(history)
         tokens = self.stem(x, marks if self.config.covariates else None, future_marks)
-        y = self.head(self._encode(tokens)[:, :variates])  # (B, N, S * levels)
+        y = self.head(self._encode(tokens, keep=variates))  # (B, N, S * levels)
         y = y.unflatten(-1, (self.config.horizon, self.levels)).transpose(1, 2)
         return self._restored(y, statistics)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
 from formarium.parts.channel_mixers.activations import GELU, SiLU
+from formarium.parts.dropout import Dropout
 from formarium.parts.linear import FusedLinear, ResidualLinear
 from formarium.parts.part import Activation, ChannelMixer
 
@@ -42,7 +43,7 @@ class FeedForward(ChannelMixer):
         )
         self.activation = cast(Activation, config.activation.build(width=hidden))
         self.down = ResidualLinear(hidden, width, bias=config.bias)
-        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
+        self.dropout = Dropout(config.dropout) if config.dropout else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         if self.gated:

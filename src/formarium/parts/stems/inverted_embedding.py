@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
+from formarium.parts.dropout import dropout
 from formarium.parts.part import Part
 
 
@@ -38,4 +38,4 @@ class InvertedEmbedding(Part):
             if future_marks is None:
                 raise ConfigError("this model was built with future covariates and needs them for every forecast")
             tokens = torch.cat((tokens, self.embed_future(future_marks.to(history.dtype).transpose(1, 2))), dim=1)
-        return F.dropout(tokens, self.dropout, self.training)
+        return dropout(tokens, self.dropout, self.training)

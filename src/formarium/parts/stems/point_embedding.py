@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
+from formarium.parts.dropout import dropout
 from formarium.parts.part import Part
 
 
@@ -38,4 +38,4 @@ class PointEmbedding(Part):
             if marks is None:
                 raise ConfigError("this model was built with covariates and needs them for every forecast")
             tokens = tokens + self.embed_marks(marks.to(series.dtype))
-        return F.dropout(tokens, self.dropout, self.training)
+        return dropout(tokens, self.dropout, self.training)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
+from formarium.parts.dropout import dropout
 from formarium.parts.part import Part
 
 
@@ -35,4 +36,4 @@ class TimePatchEmbedding(Part):
     def forward(self, series: Tensor) -> Tensor:
         config = self.config
         padded = F.pad(series[:, None], (0, config.stride), mode="replicate")[:, 0]
-        return F.dropout(self.embed(padded.unfold(1, config.length, config.stride)), config.dropout, self.training)
+        return dropout(self.embed(padded.unfold(1, config.length, config.stride)), config.dropout, self.training)

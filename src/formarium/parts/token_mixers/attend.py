@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from formarium.parts.dropout import dropout as drop
+
 
 def attend(
     queries: Tensor,
@@ -30,7 +32,8 @@ def attend(
     where None. softcap: scores become c tanh(score / c) before the bias (Gemma 2, arXiv 2408.00118). factor multiplies
     the weights behind the softmax and is not renormalised.
     """
-    if factor is None and softcap is None:
+    slow = dropout > 0 and queries.device.type == "cpu"  # the fused kernel of a CPU knows no dropout
+    if factor is None and softcap is None and not slow:
         mask = _additive(visible, bias, causal, queries, keys)
         width, spare = values.shape[-1], queries.shape[-1] - values.shape[-1]
         mixed = F.scaled_dot_product_attention(
@@ -47,8 +50,7 @@ def attend(
     weights = attention_weights(queries, keys, causal=causal, visible=visible, bias=bias, scale=scale, softcap=softcap)
     if factor is not None:
         weights = weights * factor.to(weights.dtype)
-    if dropout:
-        weights = F.dropout(weights, dropout)
+    weights = drop(weights, dropout)
     batch, heads, length, total = weights.shape
     groups = values.shape[1]
     mixed = weights.reshape(batch, groups, heads // groups, length, total) @ values[:, :, None]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from formarium.config import ConfigError
+from formarium.parts.dropout import dropout as drop
 from formarium.parts.part import Position
 from formarium.parts.token_mixers.attention import Attention
 
@@ -83,7 +83,7 @@ def blockwise_attend(
         denominator = denominator * shrink + weights.sum(dim=-1, keepdim=True)
         if factor is not None:
             weights = weights * _columns(factor, here)
-        mixed = mixed * shrink + F.dropout(weights, dropout) @ values[:, :, here].to(dtype)
+        mixed = mixed * shrink + drop(weights, dropout) @ values[:, :, here].to(dtype)
         highest = raised
     return (mixed / denominator).to(queries.dtype)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError
 from formarium.context import Context, LayerState
+from formarium.parts.dropout import dropout
 from formarium.parts.part import Position
 from formarium.parts.token_mixers.multi_head import MultiHead
 
@@ -74,7 +75,7 @@ class LSHAttention(MultiHead):
         scores = scores.masked_fill(places[..., :, None] == key_places[..., None, :], _SELF)
         scores = scores.masked_fill(self._hidden(context, padding, places, key_places), _HIDDEN)
         sums = scores.logsumexp(dim=-1, keepdim=True)
-        weights = F.dropout(torch.exp(scores - sums).to(v.dtype), self.config.dropout, self.training)
+        weights = dropout(torch.exp(scores - sums).to(v.dtype), self.config.dropout, self.training)
         mixed = (weights @ values).flatten(3, 4)
         sums = sums.flatten(3, 4).gather(3, back[..., None])
         mixed = mixed.gather(3, back[..., None].expand(-1, -1, -1, -1, self.head_width))
