@@ -25,6 +25,11 @@ from formarium.parts.stems.token_embedding import TokenEmbedding
 from formarium.parts.token_mixers.attention import Attention
 
 
+def at_least_single(scores: Tensor) -> Tensor:
+    """The scores in float32, or in float64 if they are: what a softmax over a vocabulary needs."""
+    return scores.to(torch.promote_types(scores.dtype, torch.float32))
+
+
 class Decoder(Model):
     """Tokens (B, T) to scores of the next token (B, T, vocabulary).
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError
-from formarium.models.decoder import Decoder
+from formarium.models.decoder import Decoder, at_least_single
 from formarium.parts.linear import FusedLinear
 
 
@@ -76,7 +76,10 @@ def stream(
         raise ConfigError("a prompt holds at least one token to continue from")
     device = next(model.parameters()).device
     generator = torch.Generator(device)
-    generator.manual_seed(torch.seed() if sampling.seed is None else sampling.seed)
+    if sampling.seed is None:
+        generator.seed()
+    else:
+        generator.manual_seed(sampling.seed)
     longest = max(map(len, prompts))
     tokens = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
     mask = torch.zeros_like(tokens, dtype=torch.bool)
@@ -93,7 +96,7 @@ def stream(
     ended = [False] * len(prompts)
     try:
         for _ in range(sampling.new_tokens):
-            scores = model.step(tokens, state, padded, last_only=True)[:, -1].float()
+            scores = at_least_single(model.step(tokens, state, padded, last_only=True)[:, -1])
             padded = None
             if seen is not None:
                 scores = seen.penalised(scores, sampling.repetition_penalty)
@@ -118,7 +121,7 @@ def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator | None
     """A token for each row of scores (B, V): (B,)."""
     if sampling.temperature == 0:
         return scores.argmax(-1)
-    scores = scores / sampling.temperature
+    scores = (scores - scores.amax(-1, keepdim=True)) / sampling.temperature
     if sampling.top_k is not None and sampling.top_k < scores.shape[-1]:
         least = scores.topk(sampling.top_k).values[:, -1:]
         scores = scores.masked_fill(scores < least, -torch.inf)

@@ -14,7 +14,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 import formarium
 from formarium.config import config_from_dict
-from formarium.models.decoder import Decoder
+from formarium.models.decoder import Decoder, at_least_single
 from formarium.models.decoding import DecodingState
 from formarium.models.model import Model
 
@@ -103,10 +103,12 @@ class FormariumForCausalLM(PreTrainedModel, GenerationMixin):
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
+        num_items_in_batch: Tensor | int | None = None,
         **_: Any,
     ) -> CausalLMOutputWithPast:
         """Scores (B, T, V), and with ``labels`` (B, T; -100 is ignored) the mean loss of each token's successor.
 
+        num_items_in_batch: what the sum of the losses is divided by instead of the number of labels.
         Positions follow from the mask; ``position_ids`` count only without a memory.
         """
         mask = None if attention_mask is None else attention_mask.bool()
@@ -123,7 +125,11 @@ class FormariumForCausalLM(PreTrainedModel, GenerationMixin):
             scores = self.model.scores(hidden[:, -logits_to_keep:])
         loss = None
         if labels is not None:
-            loss = F.cross_entropy(scores[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
+            # Trainer counts the tokens of all accumulated batches and then does not divide by their number itself.
+            flat, targets = at_least_single(scores[:, :-1].flatten(0, 1)), labels[:, 1:].flatten()
+            reduction = "mean" if num_items_in_batch is None else "sum"
+            loss = F.cross_entropy(flat, targets, ignore_index=-100, reduction=reduction)
+            loss = loss if num_items_in_batch is None else loss / num_items_in_batch
         return CausalLMOutputWithPast(loss=loss, logits=scores, past_key_values=past_key_values)  # type: ignore[arg-type]
 
     def _prepare_cache_for_generation(  # type: ignore[override]

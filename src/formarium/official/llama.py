@@ -48,6 +48,8 @@ def convert(weights: Path, out: Path) -> None:
     """Turns a Hugging Face folder into one of ours; its tokenizer goes along."""
     if not weights.is_dir():
         raise DataError(f"{weights} is not a folder with config.json and weights")
+    if out.exists() and out.samefile(weights):
+        raise DataError(f"{out} holds the weights to be read; the model goes to another folder")
     model = load_checkpoint(weights)
     model.save_pretrained(out)
     if (weights / "tokenizer.json").is_file():
@@ -148,7 +150,9 @@ def translate(weights: State, config: Decoder.Config) -> dict[str, Tensor]:
 
 
 def _weights(folder: Path) -> dict[str, Tensor]:
-    files = sorted(folder.glob("*.safetensors")) or sorted(folder.glob("pytorch_model*.bin"))
+    # Some folders hold the same weights once more under their publisher's own names.
+    patterns = ("model*.safetensors", "*.safetensors", "pytorch_model*.bin")
+    files: list[Path] = next((named for p in patterns if (named := sorted(folder.glob(p)))), [])
     if not files:
         raise CheckpointError(f"there are no weights (*.safetensors) in {folder}")
     found: dict[str, Tensor] = {}

@@ -9,6 +9,7 @@ import io
 import logging
 import math
 import os
+import pickle
 import resource
 import signal
 import statistics
@@ -26,6 +27,7 @@ from typing import Any, cast
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
@@ -36,7 +38,7 @@ from formarium.block import Block
 from formarium.config import BaseConfig
 from formarium.errors import CheckpointError, Diverged, FormariumError
 from formarium.files import read_json, write_json, write_text
-from formarium.models.model import Model
+from formarium.models.model import CONFIG, Model
 from formarium.progress import Advance, notice, progress
 from formarium.tasks.task import Metric, Task
 from formarium.training.optimisers import make_optimiser
@@ -124,6 +126,7 @@ def fit(
             max_epochs=-1,
             accumulate_grad_batches=training.accumulation,
             callbacks=[callback],
+            plugins=[_PlainFile()],
             logger=list(loggers) or False,
             log_every_n_steps=10,
             limit_val_batches=0,
@@ -134,7 +137,14 @@ def fit(
         )
         try:
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-        except (RuntimeError, KeyError, EOFError, ValueError) as error:
+        except SystemExit as error:
+            # What Lightning makes of a Ctrl-C that nothing catches.
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            raise
+        except FormariumError:
+            raise
+        except (RuntimeError, LookupError, OSError, EOFError, ValueError, TypeError, pickle.UnpicklingError) as error:
             if checkpoint is not None and not callback.began:
                 raise CheckpointError(
                     f"the checkpoint at {checkpoint} is damaged or of another version ({_first_line(error)}); "
@@ -160,6 +170,8 @@ def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
             raise CheckpointError(f"{folder} holds another run; choose another folder, or delete it")
         if (folder / RESULT).exists():
             return Result(**read_json(folder / RESULT, "result of a run"))
+    elif (folder / CONFIG).exists():
+        raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
     elif not _rank():
         write_json(folder / RUN, spec)
     return None
@@ -175,6 +187,17 @@ def _keep(folder: Path, trainer: L.Trainer, model: Model, task: Task, result: Re
         write_json(folder / RESULT, asdict(result))
         (folder / CHECKPOINT).unlink(missing_ok=True)
     trainer.strategy.barrier()
+
+
+class _PlainFile(TorchCheckpointIO):
+    """Writes a checkpoint where it belongs, without a copy in memory or in the folder for temporary files."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        with open(path, "wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # what torch raises over a failed write
+                raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 class _Stream(IterableDataset):
@@ -260,17 +283,30 @@ class _Module(L.LightningModule):
             if self._random[1] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all([state.cpu() for state in self._random[1]])
 
-    def kept(self) -> Model:
-        """The trained model with the weights that the settings keep, whole on each process."""
+    def whole(self) -> dict[str, Tensor]:
+        """A copy of all weights on the first process (where they are sharded: empty on the others)."""
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-        if self.best is not None and self.training_settings.keep == "best":
-            weights = self.best[1]
-        elif isinstance(self.trainer.strategy, ModelParallelStrategy):
-            whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-            weights = cast(dict[str, Tensor], get_model_state_dict(self.model, options=whole))
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+            return cast(dict[str, Tensor], get_model_state_dict(self.model, options=options))
+        return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+
+    def take(self, weights: dict[str, Tensor]) -> None:
+        """Puts back what ``whole`` returned."""
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+
+        if isinstance(self.trainer.strategy, ModelParallelStrategy):
+            options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+            set_model_state_dict(self.model, cast(dict[str, Any], weights), options=options)
         else:
+            self.model.load_state_dict(weights)
+
+    def kept(self) -> Model:
+        """The trained model, in one piece on the first process."""
+        if not isinstance(self.trainer.strategy, ModelParallelStrategy):
             return self.model.eval()
+        weights = self.whole()
         model = cast(Model, self.model.config.build())
         if weights:
             model.load_state_dict(weights)
@@ -303,6 +339,7 @@ class _Steps(Callback):
         self._bar = progress("training", own.training_settings.steps, trainer.global_step)
         self._advance = self._bar.__enter__() if self.show and trainer.is_global_zero else lambda *_, **__: None
         self._clock = time.perf_counter()
+        self._lose_patience(trainer, own)  # that of the run which left the checkpoint
 
     def on_train_batch_start(self, trainer: L.Trainer, module: L.LightningModule, batch: Any, index: int) -> None:
         own = cast(_Module, module)
@@ -371,13 +408,16 @@ class _Steps(Callback):
         sign = 1 if own.task.metrics[headline] == "lower" else -1
         if own.best is None or sign * value < sign * own.best[0]:
             keep = own.training_settings.keep == "best"
-            weights = {k: v.detach().cpu().clone() for k, v in own.model.state_dict().items()} if keep else {}
-            own.best, own.waited = (value, weights), 0
+            own.best, own.waited = (value, own.whole() if keep else {}), 0
         else:
             own.waited += 1
-            patience = own.training_settings.patience
-            if patience is not None and own.waited >= patience:
-                trainer.should_stop = True
+            self._lose_patience(trainer, own)
+
+    @staticmethod
+    def _lose_patience(trainer: L.Trainer, own: _Module) -> None:
+        patience = own.training_settings.patience
+        if patience is not None and own.waited >= patience:
+            trainer.should_stop = True
 
     def _save(self, trainer: L.Trainer, path: Path) -> None:
         """Writes a checkpoint under another name on every process, then gives it its own name on the first."""
@@ -397,7 +437,7 @@ class _Steps(Callback):
         """The outcome, with the kept weights measured."""
         model = own.model
         if own.best is not None and own.training_settings.keep == "best":
-            model.load_state_dict(own.best[1])
+            own.take(own.best[1])
         per_step = own.units_seen / max(1, own.batches_seen) * own.training_settings.accumulation * trainer.world_size
         steady = self.durations[5:] or self.durations or [math.inf]
         on_gpu = next(model.parameters()).is_cuda
@@ -418,12 +458,11 @@ class _Steps(Callback):
 
 def _count_flops(own: _Module, batch: Any) -> float:
     """Floating-point operations of one unit, forward and backward, by counting those of one loss."""
-    state = torch.get_rng_state()
     attention = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
     counter = FlopCounterMode(display=False, custom_mapping={attention: _attention_flops})
-    with counter, torch.no_grad():
+    devices = [own.device] if own.device.type == "cuda" else []
+    with torch.random.fork_rng(devices), counter, torch.no_grad():
         own.task.loss(own.model, batch)
-    torch.set_rng_state(state)
     return 3.0 * counter.get_total_flops() / max(1, own.task.units(batch))
 
 

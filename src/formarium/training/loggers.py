@@ -16,7 +16,7 @@ def make_loggers(names: Sequence[str], folder: Path) -> list[Any]:
     found: list[Any] = []
     for name in names:
         if name == "csv":
-            found.append(CSVLogger(folder, name="csv", version=""))
+            found.append(CSVLogger(folder, name="csv"))  # numbered by itself: it would delete what it finds
         elif name == "tensorboard":
             found.append(TensorBoardLogger(folder, name="tensorboard", version=""))
         elif name == "wandb":

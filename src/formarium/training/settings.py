@@ -48,6 +48,11 @@ class Training(BaseConfig):
             raise ConfigError("steps, batch_size and accumulation are at least 1")
         if not self.learning_rate > 0:
             raise ConfigError(f"the learning rate is above 0, not {self.learning_rate:g}")
+        for name in ("warmup", "final", "decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} is a share between 0 and 1, not {getattr(self, name):g}")
+        if self.evaluate_every is not None and self.evaluate_every < 1:
+            raise ConfigError(f"evaluate_every is at least 1 step, not {self.evaluate_every}")
         if (self.patience is not None or self.keep == "best") and self.evaluate_every is None:
             raise ConfigError("patience and keep='best' need evaluate_every")
         if self.schedule == "halving" and not self.halve_every:

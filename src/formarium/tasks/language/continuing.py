@@ -50,6 +50,7 @@ def _before_separator(tokens: list[int], tokenizer: Tokenizer) -> list[int]:
 
 def _ends(tokenizer: Tokenizer, stop: Sequence[str]) -> Callable[[list[int]], bool]:
     # The last tokens suffice: a token stands for at least one byte, or it would have ended the text before.
+    stop = [text for text in stop if text]
     reach = max((len(text.encode()) for text in stop), default=0) + 8
 
     def ended(tokens: list[int]) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError, digest
 from formarium.errors import DataError
-from formarium.models.decoder import Decoder
+from formarium.models.decoder import Decoder, at_least_single
 from formarium.models.model import Model
 from formarium.tasks.language import corpus as corpora
 from formarium.tasks.language import tokenizers
@@ -140,7 +140,7 @@ class Language(Task):
         return batch["tokens"].numel()
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        scores = model(batch["tokens"], segments=batch.get("segments")).flatten(0, 1).float()
+        scores = at_least_single(model(batch["tokens"], segments=batch.get("segments")).flatten(0, 1))
         targets = batch["targets"].flatten()
         loss = F.cross_entropy(scores, targets)
         if self.config.z_loss:
@@ -191,7 +191,7 @@ class Language(Task):
         for first in range(0, count, rows):
             starts = np.arange(first, min(first + rows, count)) * context
             batch = {k: v.to(device) for k, v in self._batch(tokens, starts, context).items()}
-            scores = model(batch["tokens"], segments=batch.get("segments")).float()
+            scores = at_least_single(model(batch["tokens"], segments=batch.get("segments")))
             loss = F.cross_entropy(scores.transpose(1, 2), batch["targets"], reduction="none")
             losses += loss.sum(0).double().cpu()
             hits += (scores.argmax(-1) == batch["targets"]).sum(0).double().cpu()
