@@ -68,7 +68,7 @@ class Calibration:
 def calibrate(
     comparisons: int = 60, seeds: int = 3, effects: Sequence[float] = (1.0, 2.0, 4.0), processes: int = 1
 ) -> Calibration:
-    """Trains 2 * seeds models of seconds for each comparison, no seed twice, and judges them with each effect planted."""
+    """Trains 2 * seeds models of seconds a comparison, no seed twice, and judges them with each effect planted."""
     task = _TASK.build()
     model = task.adapt(task.baseline().replace(**_MODEL)).to_dict()
     training = _TRAINING.to_dict()

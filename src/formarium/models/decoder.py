@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import ClassVar, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.block import Block, Placement
@@ -18,6 +17,7 @@ from formarium.models.decoding import DecodingState
 from formarium.models.model import Model, built, initialise
 from formarium.models.stack import build_stack, enter, places, surroundings
 from formarium.parts.channel_mixers.feed_forward import SwiGLU
+from formarium.parts.linear import linear
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Norm
 from formarium.parts.positions.rotary import RoPE
@@ -119,7 +119,7 @@ class Decoder(Model):
 
     def scores(self, hidden: Tensor) -> Tensor:
         """Scores of the next token from what ``hidden`` returned: (..., D) to (..., vocabulary)."""
-        scores = F.linear(hidden, self.stem.weight if self.head is None else self.head.weight)
+        scores = linear(hidden, self.stem.weight if self.head is None else self.head.weight)
         cap = self.config.softcap
         return scores if cap is None else cap * torch.tanh(scores / cap)
 

@@ -155,6 +155,7 @@ def _lay_out(model: Decoder) -> None:
 
     The numbers, names and shapes stay as they are.
     """
-    for module in model.modules():
-        if isinstance(module, FusedLinear) and module.weight.device.type == "cpu" and module.weight.is_contiguous():
-            module.weight.data = module.weight.data.t().contiguous().t()
+    wide = [module.weight for module in model.modules() if isinstance(module, FusedLinear)]
+    for weight in (*wide, model.stem.weight if model.head is None else model.head.weight):
+        if weight.device.type == "cpu" and weight.is_contiguous():
+            weight.data = weight.data.t().contiguous().t()

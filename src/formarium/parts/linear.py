@@ -1,11 +1,34 @@
-"""Linear maps that know what an optimiser and an initialiser should know of them."""
+"""Linear maps that know what an optimiser and an initialiser should know of them, by the fastest product there is."""
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+_FEWEST_ROWS = 64  # below that the products are too small to tell apart
 
-class FusedLinear(nn.Linear):
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x W^T + b: (..., D) to (..., D').
+
+    Training in float32 on a CPU it goes through oneDNN, whose products are some 8 % faster than those torch takes.
+    """
+    if _through_onednn(x, weight):
+        product: Tensor = _OneDNNLinear.apply(x, weight)
+        return product if bias is None else product + bias
+    return F.linear(x, weight, bias)
+
+
+class Linear(nn.Linear):
+    """A linear map (..., D) to (..., D')."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return linear(input, self.weight, self.bias)
+
+
+class FusedLinear(Linear):
     """Several linear maps of the same input in one matrix product: (..., D) to a list of (..., D_i).
 
     ``splits`` are the output widths D_i; optimisers that act on whole matrices treat each part of the rows by itself.
@@ -15,9 +38,58 @@ class FusedLinear(nn.Linear):
         super().__init__(width, sum(splits), bias=bias)
         self.splits = list(splits)
 
-    def forward(self, x: Tensor) -> list[Tensor]:  # type: ignore[override]
-        return list(super().forward(x).split(self.splits, dim=-1))
+    def forward(self, input: Tensor) -> list[Tensor]:  # type: ignore[override]
+        return list(super().forward(input).split(self.splits, dim=-1))
 
 
-class ResidualLinear(nn.Linear):
+class ResidualLinear(Linear):
     """A linear map that writes into the residual stream: initialised smaller as the network gets deeper."""
+
+
+def plain_training(*tensors: Tensor) -> bool:
+    """Whether a formula of our own may stand in for autograd's: eager training in float32 on a CPU.
+
+    Compilers, autocast and function transforms want to see the plain operations.
+    """
+    return (
+        all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
+        and torch.is_grad_enabled()
+        and any(t.requires_grad for t in tensors)
+        and not torch.compiler.is_compiling()
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
+def _through_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        plain_training(x, weight)
+        and x.numel() >= _FEWEST_ROWS * x.shape[-1]
+        and torch.backends.mkldnn.is_available()
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+def _product(x: Tensor, weight: Tensor) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+    return product
+
+
+class _OneDNNLinear(torch.autograd.Function):
+    """x W^T; the gradient of x by oneDNN too, that of W by torch, which is as fast there."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return _product(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        of_x = of_weight = None
+        if ctx.needs_input_grad[0]:
+            # Differentiated once more, the product must be one that autograd knows.
+            of_x = gradient @ weight if torch.is_grad_enabled() else _product(gradient, weight.t())
+        if ctx.needs_input_grad[1]:
+            of_weight = gradient.flatten(0, -2).t() @ x.flatten(0, -2)
+        return of_x, of_weight

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from formarium.config import BaseConfig, ConfigError
 from formarium.parts.channel_mixers.activations import GELU, SiLU
 from formarium.parts.dropout import Dropout
-from formarium.parts.linear import FusedLinear, ResidualLinear
+from formarium.parts.linear import FusedLinear, Linear, ResidualLinear
 from formarium.parts.part import Activation, ChannelMixer
 
 
@@ -39,7 +39,7 @@ class FeedForward(ChannelMixer):
         self.up: nn.Module = (
             FusedLinear(width, (hidden, hidden), bias=config.bias)
             if config.gated
-            else nn.Linear(width, hidden, bias=config.bias)
+            else Linear(width, hidden, bias=config.bias)
         )
         self.activation = cast(Activation, config.activation.build(width=hidden))
         self.down = ResidualLinear(hidden, width, bias=config.bias)

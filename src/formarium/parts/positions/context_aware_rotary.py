@@ -109,5 +109,5 @@ class CARoPE(Position):
 
 def rope_offset(base: float, head_width: int) -> float:
     """The bias c with 1 / (softplus(c) + 1) = base^(-2/K): with W = 0 it makes CARoPE equal to RoPE."""
-    wanted = base ** (2 / head_width) - 1
+    wanted = float(base ** (2 / head_width)) - 1
     return wanted + math.log(-math.expm1(-wanted))  # ln(exp(wanted) - 1) without overflow

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from formarium.parts.dropout import dropout as drop
+from formarium.parts.token_mixers import causal_chunks
 
 
 def attend(
@@ -34,6 +35,8 @@ def attend(
     """
     slow = dropout > 0 and queries.device.type == "cpu"  # the fused kernel of a CPU knows no dropout
     if factor is None and softcap is None and not slow:
+        if causal and visible is None and bias is None and causal_chunks.suits(queries, keys, values):
+            return causal_chunks.attend_in_chunks(queries, keys, values, scale)
         mask = _additive(visible, bias, causal, queries, keys)
         width, spare = values.shape[-1], queries.shape[-1] - values.shape[-1]
         mixed = F.scaled_dot_product_attention(

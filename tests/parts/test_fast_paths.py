@@ -1,0 +1,92 @@
+"""What is computed another way because it is faster: the same numbers, the same gradients, and a second derivative."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formarium.models import Decoder
+from formarium.parts.linear import Linear, linear
+from formarium.parts.token_mixers import causal_chunks
+from formarium.parts.token_mixers.attend import attend
+
+
+@given(st.integers(causal_chunks.CHUNK + 1, 3 * causal_chunks.CHUNK), st.integers(1, 3), st.sampled_from([None, 0.3]))
+def test_attention_in_chunks_equals_the_fused_kernel(length: int, heads: int, scale: float | None) -> None:
+    given_ = [torch.randn(2, heads, length, 8, requires_grad=True) for _ in range(3)]
+    assert causal_chunks.suits(*given_)
+    ours = attend(*given_, causal=True, scale=scale)
+    theirs = F.scaled_dot_product_attention(*given_, is_causal=True, scale=scale)
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    cotangent = torch.randn_like(ours)
+    for got, want in zip(
+        torch.autograd.grad(ours, given_, cotangent), torch.autograd.grad(theirs, given_, cotangent), strict=True
+    ):
+        torch.testing.assert_close(got, want, atol=2e-5, rtol=1e-3)
+
+
+def test_attention_in_chunks_can_be_differentiated_twice() -> None:
+    given_ = [torch.randn(1, 1, causal_chunks.CHUNK + 3, 4, requires_grad=True) for _ in range(3)]
+
+    def penalty(attended: torch.Tensor) -> list[torch.Tensor]:
+        first = torch.autograd.grad(attended.square().sum(), given_, create_graph=True)
+        return list(torch.autograd.grad(sum(g.square().sum() for g in first), given_))  # type: ignore[arg-type]
+
+    with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        want = penalty(F.scaled_dot_product_attention(*given_, is_causal=True))
+    for got, expected in zip(penalty(attend(*given_, causal=True)), want, strict=True):
+        torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-3)
+
+
+@given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 40), st.booleans())
+def test_linear_maps_equal_those_of_torch(rows: int, width: int, out: int, bias: bool) -> None:
+    x = torch.randn(2, rows, width, requires_grad=True)
+    own, theirs = Linear(width, out, bias=bias), torch.nn.Linear(width, out, bias=bias)
+    theirs.load_state_dict(own.state_dict())
+    cotangent = torch.randn(2, rows, out)
+    results = []
+    for module in (own, theirs):
+        y = module(x)
+        results.append([y, *torch.autograd.grad(y, [x, *module.parameters()], cotangent)])
+    for got, want in zip(*results, strict=True):
+        torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
+
+
+def test_linear_maps_can_be_differentiated_twice() -> None:
+    x, weight = torch.randn(80, 6, requires_grad=True), torch.randn(5, 6, requires_grad=True)
+    (first,) = torch.autograd.grad(linear(x, weight).pow(3).sum(), x, create_graph=True)
+    got = torch.autograd.grad(first.square().sum(), (x, weight))
+    (first,) = torch.autograd.grad((x @ weight.T).pow(3).sum(), x, create_graph=True)
+    for ours, want in zip(got, torch.autograd.grad(first.square().sum(), (x, weight)), strict=True):
+        torch.testing.assert_close(ours, want, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_every_precision_trains_and_agrees_with_float64(dtype: torch.dtype) -> None:
+    model = Decoder(Decoder.Config(vocabulary=40, width=32, depth=2, heads=2)).to(dtype)
+    exact = Decoder(model.config).double()
+    exact.load_state_dict({k: v.double() for k, v in model.state_dict().items()})
+    tokens = torch.randint(40, (1, 200))
+    model(tokens).double().square().mean().backward()
+    exact(tokens).square().mean().backward()
+    tolerance = {torch.float32: 1e-4, torch.float64: 1e-9, torch.bfloat16: 0.1}[dtype]
+    for (name, ours), theirs in zip(model.named_parameters(), exact.parameters(), strict=True):
+        assert ours.grad is not None
+        assert theirs.grad is not None
+        error = (ours.grad.double() - theirs.grad).norm() / theirs.grad.norm()
+        assert error < tolerance, name
+
+
+def test_function_transforms_see_plain_operations() -> None:
+    model = Decoder(Decoder.Config(vocabulary=20, width=16, depth=1, heads=2))
+    weights = dict(model.named_parameters())
+    tokens = torch.randint(20, (3, 140))
+
+    def loss(weights: dict[str, torch.Tensor], row: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(model, weights, (row[None],)).square().mean()
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(weights, tokens)
+    whole = torch.func.grad(lambda w: torch.func.functional_call(model, w, (tokens,)).square().mean())(weights)
+    for name, gradients in each.items():
+        torch.testing.assert_close(gradients.mean(0), whole[name], atol=1e-5, rtol=1e-3)
