@@ -37,6 +37,7 @@ class Context:
     grid: extents of the grid that the tokens fill row by row, as (frames, rows, columns).
     pairs: (B, T, S, E) features of ordered pairs of tokens; pair_rows makes them for some queries at a time instead.
     past: how many tokens were seen before these T.
+    penalties: scalars that parts ask to be added to the training loss; None where nobody adds them.
     """
 
     positions: Tensor
@@ -49,6 +50,7 @@ class Context:
     pairs: Tensor | None = None
     pair_rows: PairRows | None = None
     past: int = 0
+    penalties: list[Tensor] | None = None
     shared: Any = None  # what a position shared by all layers has prepared once
     _visible: dict[tuple[bool, int | None], Tensor | None] = field(default_factory=dict, repr=False)
 

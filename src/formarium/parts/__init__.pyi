@@ -47,11 +47,15 @@ from .residual import DropPath as DropPath
 from .residual import LayerScale as LayerScale
 from .stems.inverted_embedding import InvertedEmbedding as InvertedEmbedding
 from .stems.point_embedding import PointEmbedding as PointEmbedding
-from .stems.time_patch_embedding import TimePatchEmbedding as TimePatchEmbedding
 from .stems.random_walk import RandomWalkStem as RandomWalkStem
+from .stems.time_patch_embedding import TimePatchEmbedding as TimePatchEmbedding
 from .stems.token_embedding import TokenEmbedding as TokenEmbedding
 from .token_mixers.attention import Attention as Attention
 from .token_mixers.blockwise_attention import BlockwiseAttention as BlockwiseAttention
 from .token_mixers.flow_attention import FlowAttention as FlowAttention
+from .token_mixers.hyperbolic_attention import HyperbolicAttention as HyperbolicAttention
 from .token_mixers.lsh_attention import LSHAttention as LSHAttention
+from .token_mixers.mixture import Mixture as Mixture
+from .token_mixers.mixture import TokenRouter as TokenRouter
 from .token_mixers.prob_sparse_attention import ProbSparseAttention as ProbSparseAttention
+from .token_mixers.spherical_attention import SphericalAttention as SphericalAttention

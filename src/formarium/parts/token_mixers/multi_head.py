@@ -52,9 +52,20 @@ class MultiHead(TokenMixer):
         self._shared = [position] if position is not None and position.shared else []  # in a list: owned by the model
         inner, inner_kv = heads * self.head_width, self.kv_heads * self.head_width
         self.qkv = FusedLinear(width, (inner, inner_kv) if shared else (inner, inner_kv, inner_kv), bias=bias)
+        self._lent: list[FusedLinear] = []  # in a list: owned by another mixer
         self.out = ResidualLinear(inner, width, bias=bias if output_bias is None else output_bias)
         norms = [None if qk_norm is None else qk_norm.build(width=self.head_width) for _ in range(2)]
         self.query_norm, self.key_norm = cast(list[Norm | None], norms)
+
+    def share_projection(self, owner: "MultiHead") -> None:
+        """Takes queries, keys and values from the projection of another mixer, which keeps and saves it.
+
+        Raises ConfigError where the two have different heads.
+        """
+        if owner.qkv.splits != self.qkv.splits or (owner.qkv.bias is None) != (self.qkv.bias is None):
+            raise ConfigError("mixers with different heads or biases cannot share a projection")
+        self._lent = [owner.qkv]
+        del self.qkv
 
     @property
     def _where(self) -> Position | None:
@@ -63,7 +74,8 @@ class MultiHead(TokenMixer):
     def _project(self, x: Tensor, context: Context, state: LayerState | None) -> tuple[Tensor, Tensor, Tensor, object]:
         """Turned queries (B, H, T, K), keys and values (B, G, T, K), and what the position prepared."""
         batch, length, _ = x.shape
-        heads = [y.view(batch, length, -1, self.head_width).transpose(1, 2) for y in self.qkv(x)]
+        projected = self._lent[0](x) if self._lent else self.qkv(x)
+        heads = [y.view(batch, length, -1, self.head_width).transpose(1, 2) for y in projected]
         q, k, v = heads[0], heads[-2], heads[-1]
         if self.query_norm is not None and self.key_norm is not None:
             q, k = self.query_norm(q), self.key_norm(k)

@@ -1,0 +1,1 @@
+"""Link prediction: which entity completes a triple of a knowledge graph."""
