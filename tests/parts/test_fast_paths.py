@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from formarium.models import Decoder
 from formarium.parts.linear import Linear, linear
+from formarium.parts.positions.rotary import rotate
 from formarium.parts.token_mixers import causal_chunks
 from formarium.parts.token_mixers.attend import attend
 
@@ -60,6 +61,22 @@ def test_linear_maps_can_be_differentiated_twice() -> None:
     (first,) = torch.autograd.grad((x @ weight.T).pow(3).sum(), x, create_graph=True)
     for ours, want in zip(got, torch.autograd.grad(first.square().sum(), (x, weight)), strict=True):
         torch.testing.assert_close(ours, want, rtol=1e-3, atol=1e-3)
+
+
+def test_turning_equals_the_written_rotation_and_its_derivatives() -> None:
+    x = torch.randn(2, 3, 5, 8, requires_grad=True)
+    angles = torch.randn(1, 1, 5, 4)
+    cos, sin = angles.cos(), angles.sin()
+    a, b = x.chunk(2, dim=-1)
+    written = torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    turned = rotate(x, cos, sin)
+    torch.testing.assert_close(turned, written)
+    results = []
+    for y in (turned, written):
+        (first,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
+        results.append((first, *torch.autograd.grad(first.square().sum(), x)))
+    for got, want in zip(*results, strict=True):
+        torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
