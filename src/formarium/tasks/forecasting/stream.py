@@ -20,6 +20,7 @@ from formarium.tasks.forecasting.table import (
     _known,
     _merged,
     _numbers,
+    _series_column,
     _steps,
     _time_column,
     _times,
@@ -72,8 +73,8 @@ def _write(path: Path, folder: Path, reading: Reading) -> None:
     head = next(iter(pieces.frames(rows=100)), None)
     if head is None or not len(head):
         raise DataError(f"{path} has no rows")
-    _known(reading, head)
-    if {"unique_id", "y"} <= set(head.columns):
+    _known(reading, head, None)
+    if _series_column(head, reading) is not None:
         raise DataError(f"{path.name} is a long table and too large for memory; split it, or write it wide")
     time = reading.time or _time_column(head)
     names = [str(c) for c in head.columns if c != time]

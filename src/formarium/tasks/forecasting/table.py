@@ -4,6 +4,7 @@ Wide tables have a column for each series; long ones have a row for each value, 
 and the value (``unique_id, ds, y``). Whatever cannot be read without guessing is refused in a sentence.
 """
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -123,11 +124,11 @@ def read_table(source: str | Path | pd.DataFrame, reading: Reading | None = None
     """
     reading = reading or Reading()
     frame = _frame(source)
-    _known(reading, frame)
+    series = _series_column(frame, reading)
+    _known(reading, frame, series)
     if not len(frame):
         raise DataError(f"{_called(source)} has no rows")
     time = reading.time or _time_column(frame)
-    series = reading.series or ("unique_id" if {"unique_id", "y"} <= set(frame.columns) else None)
     groups = None if series is None else frame[series]
     times, timezone = (None, None) if time is None else _times(frame[time], reading, groups)
     if series is None:
@@ -201,7 +202,8 @@ def csv_form(path: Path) -> dict[str, Any]:
     if not first.count(separator):
         separator = ","
     headless = all(_is_number(cell) for cell in first.split(separator))
-    comma = separator == ";" and len(head) > 1 and "." not in str(head.iloc[1]) and "," in str(head.iloc[1])
+    cells = str(head.iloc[-1]).split(separator)
+    comma = separator != "," and any(re.fullmatch(r"\s*-?\d+,\d+\s*", cell) for cell in cells)
     return {"sep": separator, "decimal": "," if comma else ".", "header": None if headless else 0}
 
 
@@ -219,11 +221,16 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _known(reading: Reading, frame: pd.DataFrame) -> None:
+def _series_column(frame: pd.DataFrame, reading: Reading) -> str | None:
+    """The column that makes the table a long one, if there is one."""
+    return reading.series or ("unique_id" if {"unique_id", "y"} <= set(frame.columns) else None)
+
+
+def _known(reading: Reading, frame: pd.DataFrame, series: str | None) -> None:
     """DataError for columns that the reading names and the table lacks, and for columns that occur twice."""
     columns = [str(c) for c in frame.columns]
     named = [reading.time, reading.series, reading.value, *reading.covariates]
-    if reading.series is None:
+    if series is None:
         named += reading.targets
     for name in named:
         if name is not None and name not in columns:
@@ -358,10 +365,9 @@ def _merged(frame: pd.DataFrame, keys: list[np.ndarray], times: np.ndarray, read
     if reading.duplicates == "refuse":
         when = times[np.flatnonzero(again)[0]]
         shown = str(when).replace("T", " ")
-        raise DataError(
-            f"the time {shown} occurs twice; if clocks were set back then, name the time zone, as "
-            "timezone='Europe/Oslo', else say which row counts: duplicates='mean', 'first' or 'last'"
-        )
+        clocks = "if clocks were set back then, name the time zone, as timezone='Europe/Oslo', else "
+        cause = f"{shown} occurs twice; {clocks}" if reading.timezone is None else f"{shown} UTC occurs twice; "
+        raise DataError(f"the time {cause}say which row counts: duplicates='mean', 'first' or 'last'")
     return pd.Series(~index.duplicated(keep="last" if reading.duplicates == "last" else "first"), index=frame.index)
 
 

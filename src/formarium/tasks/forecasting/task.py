@@ -164,9 +164,7 @@ class Forecasting(Task):
             changes["variates"] = self._all.variates
             limited = self.config.train_share < 1 or self.config.variates is not None
             if limited and not getattr(model, "channel_independent", False):
-                raise ConfigError(
-                    f"{model.name()} is built for all series at once and cannot be trained on some of them"
-                )
+                raise ConfigError(f"{model.name()} is built for all series at once and cannot be trained on some only")
         covariates = getattr(model, "covariates", None)
         if isinstance(covariates, int) and not isinstance(covariates, bool):
             marks = self.table.marks() if self.config.marks else None
