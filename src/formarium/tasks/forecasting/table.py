@@ -8,14 +8,19 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
-import pandas as pd
 
 from formarium.config import BaseConfig, suggestion
-from formarium.errors import DataError
+from formarium.errors import DataError, FormariumError
 from formarium.progress import notice
 from formarium.tasks.forecasting.calendar import Frequency, infer_frequency, parse_frequency, time_features
+
+try:
+    import pandas as pd
+except ModuleNotFoundError as error:
+    raise FormariumError("forecasting reads tables with pandas: pip install 'formarium[forecasting]'") from error
 
 _TIME_NAMES = ("ds", "date", "datetime", "timestamp", "time")
 _LARGEST = 1 << 28  # values of a dense table made from a long one
@@ -308,15 +313,17 @@ def _parsed(column: pd.Series) -> pd.Series:
 
 def _localised(times: pd.Series, zone: str) -> pd.Series:
     try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise DataError(f"there is no time zone {zone!r}; they are named as Europe/Oslo") from None
+    try:
         local = times.dt.tz_localize(zone, ambiguous="infer", nonexistent="raise")
-    except (ValueError, TypeError) as error:
+    except Exception as error:  # hours that do not exist, or cannot be told apart: an error of its own kind for each
         reason = str(error).strip().splitlines()[0]
         raise DataError(
             f"the timestamps are not those of clocks in {zone}: {reason}; name the right time zone, or write the times "
             "in UTC"
         ) from None
-    except Exception as error:  # an unknown zone is reported by several libraries, each in its own way
-        raise DataError(f"there is no time zone {zone!r}: {error}") from None
     utc: pd.Series = local.dt.tz_convert("UTC").dt.tz_localize(None)
     return utc
 
