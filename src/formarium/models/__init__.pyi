@@ -5,12 +5,17 @@ from .forecaster import Forecaster as Forecaster
 from .forecaster import TransformerForecaster as TransformerForecaster
 from .graph_transformer import GraphTransformer as GraphTransformer
 from .inverted_forecaster import InvertedForecaster as InvertedForecaster
+from .knowledge_embeddings import ComplEx as ComplEx
+from .knowledge_embeddings import DistMult as DistMult
+from .knowledge_embeddings import RotatE as RotatE
 from .linear_forecasters import DLinear as DLinear
 from .linear_forecasters import LinearForecaster as LinearForecaster
 from .linear_forecasters import NLinear as NLinear
 from .linear_forecasters import RLinear as RLinear
+from .link_predictor import LinkPredictor as LinkPredictor
 from .model import Model as Model
 from .model import load as load
 from .naive_forecaster import SeasonalNaive as SeasonalNaive
 from .patch_forecaster import PatchForecaster as PatchForecaster
 from .temporal_forecaster import TemporalForecaster as TemporalForecaster
+from .triple_scorer import TripleScorer as TripleScorer

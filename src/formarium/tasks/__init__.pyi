@@ -1,3 +1,5 @@
 from .forecasting.task import Forecasting as Forecasting
 from .language.task import Language as Language
+from .links.synthetic import Geometries as Geometries
+from .links.task import Links as Links
 from .task import Task as Task

@@ -1,0 +1,46 @@
+"""What all models of knowledge graphs share: a head and a relation in, a score for every entity as tail out.
+
+Shapes: B queries, E entities, R relations, N candidates, D width.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from formarium.config import BaseConfig, ConfigError
+from formarium.models.model import Model
+
+
+class TripleScorer(Model):
+    """Heads and relations (B,) to scores (B, E) of all entities as tails, higher for likelier triples.
+
+    relations: R as in the data. A model knows 2 R of them: number r + R is the reciprocal of r, which leads from tails
+    to heads (Lacroix et al. 2018, arXiv 1806.07297), so that (?, r, t) is asked as (t, r + R, ?).
+    """
+
+    @dataclass(frozen=True)
+    class Config(BaseConfig):
+        entities: int = 100
+        relations: int = 10
+        width: int = 64
+
+    config: Config
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self.config = config
+        if min(config.entities, config.relations, config.width) < 1:
+            raise ConfigError("the entities, the relations and the width of a model of triples are at least 1")
+
+    def forward(
+        self,
+        heads: Tensor,
+        relations: Tensor,
+        tails: Tensor | None = None,
+        penalties: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Scores (B, E), or (B, N) of the given tails (B, N).
+
+        penalties: a list to which the model adds scalars that it asks to be added to the training loss.
+        """
+        raise NotImplementedError

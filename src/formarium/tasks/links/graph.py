@@ -1,0 +1,175 @@
+"""Knowledge graphs as numbers: entities, relations and triples out of labelled triples, each oddity answered for.
+
+A triple is a row (head, relation, tail) of an array (N, 3).
+"""
+
+import gzip
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from formarium.errors import DataError
+from formarium.progress import notice
+from formarium.tasks.task import Split
+
+Labelled = tuple[str, str, str]  # head, relation, tail
+SPLITS: tuple[Split, ...] = get_args(Split)
+Unseen = Literal["keep", "drop"]
+
+
+@dataclass(frozen=True, eq=False)
+class KnowledgeGraph:
+    """Entities and relations by label, and the triples of each split (N, 3) as their numbers.
+
+    Entities and relations of the training split come first, then the others, each sorted: ``seen`` says how many of
+    each there are in training. names: readable names of entities by label. parts: for each entity the part of the graph
+    that it belongs to, where that is known by construction.
+    """
+
+    entities: tuple[str, ...]
+    relations: tuple[str, ...]
+    splits: Mapping[Split, np.ndarray]
+    seen: tuple[int, int]
+    names: Mapping[str, str] = field(default_factory=dict)
+    parts: tuple[str, ...] | None = None
+
+
+def number_triples(
+    labelled: Mapping[Split, Sequence[Labelled]],
+    unseen: Unseen = "keep",
+    names: Mapping[str, str] | None = None,
+    parts: Mapping[str, str] | None = None,
+) -> KnowledgeGraph:
+    """The graph of labelled triples, their order kept.
+
+    A triple that stands in a split twice counts once. unseen: what happens to evaluation triples with an entity or a
+    relation that training lacks: ``keep`` ranks them (by what no training touched), ``drop`` leaves them, and such
+    entities, out. Notices say how many there were of each, and how many evaluation triples training holds too.
+    Raises DataError where no triples are left to train on.
+    """
+    splits = {split: _without_duplicates(labelled.get(split, ()), split) for split in SPLITS}
+    train = splits["train"]
+    if not train:
+        raise DataError("the graph has no triples to train on")
+    entities = sorted({label for head, _, tail in train for label in (head, tail)})
+    relations = sorted({relation for _, relation, _ in train})
+    seen = (len(entities), len(relations))
+    seen_entities, seen_relations = set(entities), set(relations)
+    for split in SPLITS[1:]:
+        rows = splits[split]
+        known = [h in seen_entities and t in seen_entities and r in seen_relations for h, r, t in rows]
+        strange = len(rows) - sum(known)
+        if strange:
+            fate = "dropped" if unseen == "drop" else "ranked by vectors that no training touched"
+            notice(f"{strange} of {len(rows)} {split} triples name what training never saw: they are {fate}")
+        if unseen == "drop":
+            splits[split] = list(itertools.compress(rows, known))
+    everything = [row for rows in splits.values() for row in rows]
+    entities += sorted({label for head, _, tail in everything for label in (head, tail)} - seen_entities)
+    relations += sorted({relation for _, relation, _ in everything} - seen_relations)
+    entity_numbers = {label: number for number, label in enumerate(entities)}
+    relation_numbers = {label: number for number, label in enumerate(relations)}
+    numbered: dict[Split, np.ndarray] = {
+        split: np.array(
+            [(entity_numbers[h], relation_numbers[r], entity_numbers[t]) for h, r, t in rows], dtype=np.int64
+        ).reshape(-1, 3)
+        for split, rows in splits.items()
+    }
+    for split in SPLITS[1:]:
+        leaked = len(set(train).intersection(splits[split]))
+        if leaked:
+            notice(f"{leaked} {split} triples stand in the training split too")
+    return KnowledgeGraph(
+        tuple(entities),
+        tuple(relations),
+        numbered,
+        seen,
+        {} if names is None else names,
+        None if parts is None else tuple(parts[label] for label in entities),
+    )
+
+
+def split_triples(triples: Iterable[Labelled], share: float, seed: int = 0) -> dict[Split, list[Labelled]]:
+    """Labelled triples in splits: a random ``share`` each for validation and test, the rest for training.
+
+    Held out is only what leaves every entity and relation in training. The split depends on the seed and the set of
+    triples alone, not on their order.
+    """
+    rows = sorted(set(triples))
+    ends = Counter(label for head, _, tail in rows for label in (head, tail))
+    relations = Counter(relation for _, relation, _ in rows)
+    wanted = 2 * round(share * len(rows))
+    held: list[int] = []
+    for index in np.random.default_rng(seed).permutation(len(rows)).tolist():
+        if len(held) == wanted:
+            break
+        head, relation, tail = rows[index]
+        # A link from an entity to itself takes two of its ends.
+        if min(ends[head], ends[tail]) > 1 + (head == tail) and relations[relation] > 1:
+            ends.subtract((head, tail))
+            relations[relation] -= 1
+            held.append(index)
+    half = len(held) // 2
+    out = set(held)
+    return {
+        "train": [row for index, row in enumerate(rows) if index not in out],
+        "validation": [rows[index] for index in sorted(held[:half])],
+        "test": [rows[index] for index in sorted(held[half:])],
+    }
+
+
+def read_triples(path: Path) -> list[Labelled]:
+    """Labelled triples of a text file, gzipped or not: head, relation and tail of a line separated by tabs.
+
+    Raises DataError, naming the line, for what is not three columns.
+    """
+    rows = []
+    for number, row in read_columns(path):
+        if len(row) != 3 or not all(row):
+            raise DataError(
+                f"line {number} of {path} is not a triple: head, relation and tail stand there separated by tabs, "
+                f"not {len(row)} column{'s' if len(row) != 1 else ''}"
+            )
+        rows.append((row[0], row[1], row[2]))
+    if not rows:
+        raise DataError(f"there are no triples in {path}")
+    return rows
+
+
+def read_names(path: Path) -> dict[str, str]:
+    """Readable names by label: two columns separated by tabs; DataError, naming the line, for anything else."""
+    rows = read_columns(path)
+    for number, row in rows:
+        if len(row) != 2:
+            raise DataError(f"line {number} of {path} is not a label and a name separated by a tab")
+    return {label: name for _, (label, name) in rows}
+
+
+def read_columns(path: Path) -> list[tuple[int, list[str]]]:
+    """Lines that are not blank, with their numbers, as columns; DataError for a file that is no text."""
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read as text: {error}") from None
+    lines = enumerate(text.splitlines(), 1)
+    return [(number, [column.strip() for column in line.split("\t")]) for number, line in lines if line.strip()]
+
+
+def _without_duplicates(rows: Sequence[Labelled], split: Split) -> list[Labelled]:
+    kept = list(dict.fromkeys(rows))
+    if len(kept) < len(rows):
+        notice(f"{len(rows) - len(kept)} triples stand in the {split} split more than once; each counts once")
+    return kept
+
+
+def with_reciprocals(triples: np.ndarray, relations: int) -> np.ndarray:
+    """Triples (N, 3) and behind them the same from tail to head, by relation r + R: (2 N, 3)."""
+    back = triples[:, ::-1].copy()
+    back[:, 1] += relations
+    return np.concatenate((triples, back))
