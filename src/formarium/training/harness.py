@@ -43,6 +43,7 @@ from formarium.progress import Advance, notice, progress
 from formarium.tasks.task import Metric, Task
 from formarium.training.optimisers import make_optimiser
 from formarium.training.settings import Machine, Training
+from formarium.training.shards import spread, whole
 
 CHECKPOINT = "checkpoint.ckpt"
 RUN = "run.json"
@@ -283,33 +284,22 @@ class _Module(L.LightningModule):
             if self._random[1] and torch.cuda.is_available():
                 torch.cuda.set_rng_state_all([state.cpu() for state in self._random[1]])
 
-    def whole(self) -> dict[str, Tensor]:
-        """A copy of all weights on the first process (where they are sharded: empty on the others)."""
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    def weights(self) -> dict[str, Tensor]:
+        """A copy of all weights, whole on each process."""
+        return {name: whole(tensor).detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
 
-        if isinstance(self.trainer.strategy, ModelParallelStrategy):
-            options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-            return cast(dict[str, Tensor], get_model_state_dict(self.model, options=options))
-        return {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
-
+    @torch.no_grad()
     def take(self, weights: dict[str, Tensor]) -> None:
-        """Puts back what ``whole`` returned."""
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
-
-        if isinstance(self.trainer.strategy, ModelParallelStrategy):
-            options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
-            set_model_state_dict(self.model, cast(dict[str, Any], weights), options=options)
-        else:
-            self.model.load_state_dict(weights)
+        """Puts back what ``weights`` returned."""
+        for name, tensor in self.model.state_dict().items():
+            tensor.copy_(spread(weights[name], tensor))
 
     def kept(self) -> Model:
-        """The trained model, in one piece on the first process."""
+        """The trained model, whole on each process."""
         if not isinstance(self.trainer.strategy, ModelParallelStrategy):
             return self.model.eval()
-        weights = self.whole()
         model = cast(Model, self.model.config.build())
-        if weights:
-            model.load_state_dict(weights)
+        model.load_state_dict(self.weights())
         return model.eval()
 
 
@@ -408,7 +398,7 @@ class _Steps(Callback):
         sign = 1 if own.task.metrics[headline] == "lower" else -1
         if own.best is None or sign * value < sign * own.best[0]:
             keep = own.training_settings.keep == "best"
-            own.best, own.waited = (value, own.whole() if keep else {}), 0
+            own.best, own.waited = (value, own.weights() if keep else {}), 0
         else:
             own.waited += 1
             self._lose_patience(trainer, own)

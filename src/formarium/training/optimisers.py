@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from formarium.parts.linear import FusedLinear
 from formarium.parts.part import Part
 from formarium.training.settings import Training
+from formarium.training.shards import spread, whole
 
 
 def make_optimiser(model: nn.Module, training: Training) -> torch.optim.Optimizer:
@@ -96,10 +97,12 @@ class Muon(torch.optim.Optimizer):
     def _orthogonal(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         momentum = state.setdefault("momentum", torch.zeros_like(parameter))
         momentum.lerp_(gradient, 1 - group["momentum"])
-        nesterov = gradient.lerp(momentum, group["momentum"])
-        for rows, update in zip(parameter.split(group["splits"]), nesterov.split(group["splits"]), strict=True):
-            scale = max(1.0, update.shape[0] / update.shape[1]) ** 0.5
-            rows.add_(orthogonalised(update).to(rows.dtype), alpha=-group["lr"] * scale)
+        nesterov = whole(gradient.lerp(momentum, group["momentum"]))
+        updates = [
+            max(1.0, rows.shape[0] / rows.shape[1]) ** 0.5 * orthogonalised(rows)
+            for rows in nesterov.split(group["splits"])
+        ]
+        parameter.add_(spread(torch.cat(updates).to(parameter.dtype), parameter), alpha=-group["lr"])
 
     @staticmethod
     def _adamw(parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
