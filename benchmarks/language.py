@@ -124,6 +124,7 @@ def decoding(repeats: int) -> Table:
 
     calls: dict[str, Callable[[], Any]] = {
         "formarium": partial(generate, mine, rows, Sampling(new_tokens=NEW, temperature=0)),
+        "formarium, compiled": partial(generate, mine, rows, Sampling(new_tokens=NEW, temperature=0), compiled=True),
         "transformers LlamaForCausalLM": hugging_face,
         "x-transformers, attn_flash": lambda: wrapped.generate(prompt, NEW, temperature=0.0, cache_kv=True),
     }

@@ -19,6 +19,7 @@ def generate(
     top_p: Annotated[float | None, typer.Option(help="Only the best tokens that reach this probability.")] = None,
     repetition_penalty: Annotated[float, typer.Option(help="Above 1 discourages repetition.")] = 1.0,
     stop: Annotated[list[str] | None, typer.Option(help="End where this text appears; may repeat.")] = None,
+    compiled: Annotated[bool, typer.Option(help="Through torch.compile: a slow start, then faster.")] = False,
     seed: Annotated[int | None, typer.Option(help="For the same text again.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -45,7 +46,7 @@ def generate(
     )
     texts = prompt or [""]
     if as_json or len(texts) > 1:
-        found = continue_texts(decoder, tokenizer, texts, sampling, stop or ())
+        found = continue_texts(decoder, tokenizer, texts, sampling, stop or (), compiled)
         if as_json:
             rows = [{"prompt": p, "text": t} for p, t in zip(texts, found, strict=True)]
             print(json.dumps(rows, indent=2, ensure_ascii=False))
@@ -53,5 +54,5 @@ def generate(
             print("\n----\n".join(p + t for p, t in zip(texts, found, strict=True)))
         return
     sys.stdout.write(texts[0])
-    write_live(decoder, tokenizer, texts[0], sampling, stop or (), sys.stdout)
+    write_live(decoder, tokenizer, texts[0], sampling, stop or (), sys.stdout, compiled)
     sys.stdout.write("\n")

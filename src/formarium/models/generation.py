@@ -45,15 +45,17 @@ def generate(
     prompts: Sequence[Sequence[int]],
     sampling: Sampling | None = None,
     stop: Callable[[list[int]], bool] | None = None,
+    compiled: bool = False,
 ) -> list[list[int]]:
     """The new tokens behind each prompt.
 
     prompts: token numbers, each at least one, of any lengths. stop: called with the new tokens of a prompt after each;
-    true ends that prompt, the token that ended it included. Raises ConfigError for an empty prompt and for one that
+    true ends that prompt, the token that ended it included. compiled: through torch.compile, which takes its time once
+    a model and is faster then. Raises ConfigError for an empty prompt and for one that
     leaves no room within the model's table of positions.
     """
     new: list[list[int]] = [[] for _ in prompts]
-    for tokens in stream(model, prompts, sampling, stop):
+    for tokens in stream(model, prompts, sampling, stop, compiled):
         for row, token in zip(new, tokens, strict=True):
             if token is not None:
                 row.append(token)
@@ -66,6 +68,7 @@ def stream(
     prompts: Sequence[Sequence[int]],
     sampling: Sampling | None = None,
     stop: Callable[[list[int]], bool] | None = None,
+    compiled: bool = False,
 ) -> Iterator[list[int | None]]:
     """The next token of each prompt, step by step; None for prompts that have ended. Arguments as of ``generate``."""
     sampling = sampling or Sampling()
@@ -96,7 +99,8 @@ def stream(
     ended = [False] * len(prompts)
     try:
         for _ in range(sampling.new_tokens):
-            scores = at_least_single(model.step(tokens, state, padded, last_only=True)[:, -1])
+            step = _compiled_step(model) if compiled and state.past else model.step
+            scores = at_least_single(step(tokens, state, padded, last_only=True)[:, -1])
             padded = None
             if seen is not None:
                 scores = seen.penalised(scores, sampling.repetition_penalty)
@@ -150,12 +154,21 @@ class _Seen:
         return torch.where(self.there, lower, scores)
 
 
+def _compiled_step(model: Decoder) -> Callable[..., Tensor]:
+    """The model's step for one token, compiled once for all lengths and kept with the model."""
+    if "_compiled_step" not in vars(model):
+        vars(model)["_compiled_step"] = torch.compile(model.step, dynamic=True)
+    step: Callable[..., Tensor] = vars(model)["_compiled_step"]
+    return step
+
+
 def _lay_out(model: Decoder) -> None:
     """Puts wide matrices column by column into memory: a product with one token then reads them twice as fast on CPUs.
 
     The numbers, names and shapes stay as they are.
     """
     wide = [module.weight for module in model.modules() if isinstance(module, FusedLinear)]
-    for weight in (*wide, model.stem.weight if model.head is None else model.head.weight):
-        if weight.device.type == "cpu" and weight.is_contiguous():
-            weight.data = weight.data.t().contiguous().t()
+    with torch.inference_mode(False), torch.no_grad():  # what inference mode makes could never be trained again
+        for weight in (*wide, model.stem.weight if model.head is None else model.head.weight):
+            if weight.device.type == "cpu" and weight.is_contiguous():
+                weight.data = weight.data.t().contiguous().t()

@@ -11,22 +11,34 @@ _UNFINISHED = "\N{REPLACEMENT CHARACTER}"  # what a cut-off multi-byte character
 
 
 def continue_texts(
-    model: Decoder, tokenizer: Tokenizer, texts: Sequence[str], sampling: Sampling, stop: Sequence[str] = ()
+    model: Decoder,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    sampling: Sampling,
+    stop: Sequence[str] = (),
+    compiled: bool = False,
 ) -> list[str]:
     """What the model adds to each text, up to the first of the ``stop`` texts, which is left out."""
     prompts = [_prompt(tokenizer, text) for text in texts]
-    found = generate(model, prompts, sampling, _ends(tokenizer, stop))
+    found = generate(model, prompts, sampling, _ends(tokenizer, stop), compiled)
     return [_cut(tokenizer.decode(_before_separator(tokens, tokenizer)), stop) for tokens in found]
 
 
 def write_live(
-    model: Decoder, tokenizer: Tokenizer, text: str, sampling: Sampling, stop: Sequence[str], out: TextIO
+    model: Decoder,
+    tokenizer: Tokenizer,
+    text: str,
+    sampling: Sampling,
+    stop: Sequence[str],
+    out: TextIO,
+    compiled: bool = False,
 ) -> None:
     """Writes what the model adds to one text as it comes."""
     tokens: list[int] = []
     written = 0
     longest = max(map(len, stop), default=0)
-    for (token,) in stream(model, [_prompt(tokenizer, text)], sampling, _ends(tokenizer, stop)):
+    ends = _ends(tokenizer, stop)
+    for (token,) in stream(model, [_prompt(tokenizer, text)], sampling, ends, compiled):
         if token is None or token == tokenizer.separator:
             break
         tokens.append(token)
