@@ -5,6 +5,8 @@ router's size, its entropy term and what branches share are a reconstruction.
 """
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -136,6 +138,22 @@ class Mixture(TokenMixer):
     @property
     def _all(self) -> list[TokenMixer]:
         return cast(list[TokenMixer], list(self.branches))
+
+
+@contextmanager
+def recorded_shares(model: nn.Module) -> Iterator[list[Tensor]]:
+    """A list that takes the shares (B, T, n) of every router of a model, in the order in which they are asked."""
+    found: list[Tensor] = []
+
+    def record(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        found.append(output.detach())
+
+    hooks = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, TokenRouter)]
+    try:
+        yield found
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _weighed(shares: Tensor, outputs: list[Tensor]) -> Tensor:

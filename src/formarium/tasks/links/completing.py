@@ -1,0 +1,97 @@
+"""Completing triples with a saved model: answers by name, best first."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from formarium.config import ConfigError
+from formarium.errors import DataError
+from formarium.models.triple_scorer import TripleScorer
+from formarium.tasks.links.graph import with_reciprocals
+from formarium.tasks.links.ranking import KnownTails
+from formarium.tasks.links.task import TRIPLES
+from formarium.tasks.links.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One way to complete a triple.
+
+    label, name: of the entity or relation. score: of the model, to be compared within one question only. known: whether
+    the completed triple stands in the training data.
+    """
+
+    label: str
+    name: str
+    score: float
+    known: bool
+
+
+class Completer:
+    """A model of triples with its vocabulary and, where they were kept, the triples that it was trained on."""
+
+    def __init__(self, model: TripleScorer, vocabulary: Vocabulary, triples: np.ndarray | None = None) -> None:
+        entities, relations = len(vocabulary.entities), len(vocabulary.relations)
+        if (model.config.entities, model.config.relations) != (entities, relations):
+            raise DataError(
+                f"the model has {model.config.entities} entities and {model.config.relations} relations, the names "
+                f"beside it are of {entities} and {relations}"
+            )
+        self.model, self.vocabulary, self.triples = model.eval(), vocabulary, triples
+        both = with_reciprocals(np.empty((0, 3), np.int64) if triples is None else triples.astype(np.int64), relations)
+        self._known = KnownTails(torch.from_numpy(both), entities, 2 * relations)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Completer":
+        """That of a folder as training leaves it; CheckpointError or DataError where something is missing."""
+        model = TripleScorer.from_pretrained(folder)
+        file = folder / TRIPLES
+        try:
+            triples = np.load(file) if file.is_file() else None
+        except (OSError, ValueError, EOFError) as error:
+            raise DataError(f"{file} is damaged: {error}") from None
+        return cls(model, Vocabulary.load(folder), triples)
+
+    def training_triples(self) -> np.ndarray:
+        """The triples (N, 3) of training; DataError where they were not kept."""
+        if self.triples is None:
+            raise DataError(f"the triples of training were not kept beside the model: there is no {TRIPLES}")
+        return self.triples
+
+    @torch.no_grad()
+    def complete(
+        self, head: str | None, relation: str | None, tail: str | None, top: int = 10, only_new: bool = False
+    ) -> list[Answer]:
+        """The best ``top`` answers for the one of head, relation and tail that is None, best first.
+
+        only_new: without those that complete a training triple. Raises ConfigError unless exactly one is None, and
+        DataError, with the nearest name, for an entity or relation that is not in the graph.
+        """
+        if [head, relation, tail].count(None) != 1:
+            raise ConfigError("name two of head, relation and tail; the third is what is asked for")
+        words = self.vocabulary
+        count = len(words.relations)
+        if relation is None:
+            h, t = torch.tensor([words.entity(str(head))]), torch.tensor([words.entity(str(tail))])
+            every = torch.arange(count)
+            scores = self.model(h.expand(count), every, t.expand(count)[:, None])[:, 0]
+            known = self._known.contain(h, every, t)
+            return self._best(scores, known, [(label, label) for label in words.relations], top, only_new)
+        asked = torch.tensor([words.relation(relation) + (count if head is None else 0)])
+        start = torch.tensor([words.entity(str(tail if head is None else head))])
+        scores = self.model(start, asked)[0]
+        known = torch.zeros(len(scores), dtype=torch.bool)
+        known[self._known.of(start, asked)[1]] = True
+        names = [(label, words.names.get(label, label)) for label in words.entities]
+        return self._best(scores, known, names, top, only_new)
+
+    @staticmethod
+    def _best(scores: Tensor, known: Tensor, names: list[tuple[str, str]], top: int, only_new: bool) -> list[Answer]:
+        order = scores.argsort(descending=True, stable=True)
+        if only_new:
+            order = order[~known[order]]
+        best = order[:top].tolist()
+        return [Answer(names[i][0], names[i][1], float(scores[i]), bool(known[i])) for i in best]
