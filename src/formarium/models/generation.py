@@ -29,13 +29,13 @@ class Sampling(BaseConfig):
 
     def check(self) -> None:
         """ConfigError for settings that choose nothing."""
-        if self.new_tokens < 0 or self.temperature < 0:
+        if self.new_tokens < 0 or not self.temperature >= 0:
             raise ConfigError("new_tokens and temperature are at least 0")
         if self.top_k is not None and self.top_k < 1:
             raise ConfigError(f"top_k is at least 1, not {self.top_k}")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ConfigError(f"top_p lies above 0 and up to 1, not at {self.top_p:g}")
-        if self.repetition_penalty <= 0:
+        if not self.repetition_penalty > 0:
             raise ConfigError(f"the repetition penalty is above 0, not {self.repetition_penalty:g}")
 
 
