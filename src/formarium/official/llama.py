@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from formarium.config import suggestion
-from formarium.errors import CheckpointError, DataError
+from formarium.errors import CheckpointError, DataError, FormariumError
 from formarium.files import read_json, replacing
 from formarium.models.decoder import Decoder
 from formarium.models.model import read_weights
@@ -59,6 +59,8 @@ def convert(weights: Path, out: Path) -> None:
 
 def decoder_config(data: Mapping[str, Any]) -> Decoder.Config:
     """Our configuration of a Hugging Face one; DataError for a kind of model, or a setting, that is not read here."""
+    if not isinstance(data, Mapping):
+        raise DataError(f"a model configuration is names and values, not a {type(data).__name__}")
     family = str(data.get("model_type"))
     if family not in _FAMILIES:
         raise DataError(f"a model of type {family!r} is none of the Llama family{suggestion(family, _FAMILIES)}")
@@ -99,6 +101,10 @@ def decoder_config(data: Mapping[str, Any]) -> Decoder.Config:
         )
     except KeyError as error:
         raise DataError(f"the model configuration lacks {error}") from None
+    except FormariumError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise DataError(f"the model configuration holds a value of the wrong kind: {error}") from None
 
 
 def _window(data: Mapping[str, Any], family: str) -> int | None:
