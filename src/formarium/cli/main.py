@@ -2,10 +2,10 @@
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from formarium import __version__
 from formarium.cli import (
@@ -24,8 +24,33 @@ from formarium.cli import (
 )
 from formarium.errors import FormariumError
 
+
+class _Program(TyperGroup):
+    """The commands, and what any of them does where the user can mend what went wrong."""
+
+    def invoke(self, ctx: Any) -> Any:
+        # What is interrupted keeps its checkpoints; here only the message and the status are left to do.
+        try:
+            returned = super().invoke(ctx)
+            sys.stdout.flush()
+            return returned
+        except FormariumError as error:
+            _end(f"error: {error}", _status(error))
+        except KeyboardInterrupt:
+            _end("interrupted; what is finished is kept, and the same command goes on from there", 130)
+        except ModuleNotFoundError as error:
+            _end(_missing(error), 2)
+        except BrokenPipeError:
+            # The reader of our output has gone, as in "formarium papers | head": not an error.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except OSError as error:
+            _end(f"error: {error}", 2)
+
+
 app = typer.Typer(
     name="formarium",
+    cls=_Program,
     help="Transformer papers kept alive: parts to import, models to run, claims put to the proof.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,14 +59,19 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _formarium(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         print(f"formarium {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _formarium(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notices.")] = False,
+) -> None:
     if quiet:
         from formarium.progress import set_quiet
 
@@ -64,25 +94,7 @@ app.command()(rope_audit.rope_audit)
 
 def main() -> None:
     """Runs a command: status 0 when all went well, 1 when there is nothing to show, 2 on bad input."""
-    # What is interrupted keeps its checkpoints; here only the message and the status are left to do.
-    try:
-        status = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        _end("interrupted", 130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except FormariumError as error:
-        _end(f"error: {error}", _status(error))
-    except KeyboardInterrupt:
-        _end("interrupted; what is finished is kept, and the same command goes on from there", 130)
-    except BrokenPipeError:
-        # The reader of our output has gone, as in "formarium papers | head": not an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except ModuleNotFoundError as error:
-        _end(_missing(error), 2)
-    sys.exit(status if isinstance(status, int) else 0)
+    app(prog_name="formarium")
 
 
 def _status(error: FormariumError) -> int:
@@ -105,7 +117,7 @@ def _missing(error: ModuleNotFoundError) -> str:
     return f"error: this needs the package {package!r}: pip install 'formarium[{extras[package]}]'"
 
 
-def _end(message: str, status: int) -> None:
+def _end(message: str, status: int) -> NoReturn:
     print(message, file=sys.stderr)
     sys.exit(status)
 
