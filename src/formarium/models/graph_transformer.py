@@ -22,7 +22,7 @@ from formarium.models.model import Model, built
 from formarium.parts.channel_mixers.feed_forward import FeedForward
 from formarium.parts.norms.adaptive_rms_norm import AdaRMSNorm
 from formarium.parts.part import ChannelMixer, Norm, Position, TokenMixer
-from formarium.parts.positions.pair_bias import PairBias
+from formarium.parts.positions.pair_bias import PairBias, prepare_together
 from formarium.parts.residual import LayerScale
 from formarium.parts.stems.random_walk import RandomWalkStem, random_walks
 from formarium.parts.token_mixers.attention import Attention
@@ -119,6 +119,7 @@ class GraphTransformer(Model):
                 )
             )
         self.blocks = nn.ModuleList(blocks)
+        self._together = all(isinstance(getattr(b.token_mixer, "position", None), PairBias) for b in blocks)
         self.norm = built(config.norm, Norm, "norm", **around)
         read = 2 * config.width + pair_width if config.level == "pair" else config.width
         self.head = Head(read, config.width, config.outputs, config.head_layers)
@@ -140,7 +141,8 @@ class GraphTransformer(Model):
         node_features: Tensor | None = None,
         edge_features: Tensor | None = None,
         walks: Tensor | None = None,
-        real: Tensor | None = None,
+        kinds: Tensor | None = None,
+        samples: Tensor | None = None,
         links: Tensor | None = None,
     ) -> Tensor:
         """The answer for each graph, node (0 where there is none) or pair, by the configured level.
@@ -148,10 +150,12 @@ class GraphTransformer(Model):
         adjacency: (B, N, N), symmetric, 0 or 1. mask: (B, N), true for nodes, at least one a graph; all where None.
         nodes: (B, N, C) or (B, N) categories of nodes. edges: (B, N, N, C) or (B, N, N) categories of edges, read
         where there is one. node_features, edge_features: (B, N, F), (B, N, N, F). walks: (B, N, N, K + 1) as
-        ``random_walks`` makes them; made here where None. real: places of the pairs of nodes in B * N * N, to spare the
-        stem the others. links: (L, 3) graph and two nodes of each pair that is asked about, in either order.
+        ``random_walks`` makes them; made here where None. kinds: (B, N, N) numbers from 0, the same for pairs of one
+        graph of which all is the same that the stem reads, and samples: a place in B * N * N for each kind; with both
+        the stem makes the features of a kind once. links: (L, 3) graph and two nodes of each pair that is asked about,
+        in either order.
         """
-        x, context = self.stems(adjacency, mask, nodes, edges, node_features, edge_features, walks, real)
+        x, context = self.stems(adjacency, mask, nodes, edges, node_features, edge_features, walks, kinds, samples)
         return self.answer(self.encode(x, context), context, links)
 
     def stems(
@@ -163,7 +167,8 @@ class GraphTransformer(Model):
         node_features: Tensor | None = None,
         edge_features: Tensor | None = None,
         walks: Tensor | None = None,
-        real: Tensor | None = None,
+        kinds: Tensor | None = None,
+        samples: Tensor | None = None,
     ) -> tuple[Tensor, Context]:
         """Tokens (B, T, D) as they enter the blocks, and their context; a token of the model's own stands first."""
         config, weight = self.config, self.stem.node_walks.weight
@@ -174,7 +179,8 @@ class GraphTransformer(Model):
             _columns(edges, config.edge_types, "edge", 4),
             _reals(edge_features, config.edge_features, "edge"),
             walks,
-            real,
+            kinds if samples is not None else None,
+            samples,
         )
         x = self._contents(nodes, node_features, weight.new_zeros(*adjacency.shape[:2], config.width))
         if config.token is not None:
@@ -200,14 +206,13 @@ class GraphTransformer(Model):
         else:
             walks = self._walks(pairs, None)
             stays = walks.diagonal(0, 1, 2)
-            if pairs.real is None:
+            if pairs.kinds is None or pairs.samples is None:
                 context.pairs = self._pair_features(walks, pairs, degree, order, lambda grid: grid)
             else:
-                places = pairs.real
+                places = pairs.samples
                 walks = walks.flatten(0, 2)[places]
                 e = self._pair_features(walks, pairs, degree, order, lambda grid: grid.flatten(0, 2)[places])
-                whole = e.new_zeros(batch * length * length, e.shape[-1])
-                context.pairs = whole.index_copy(0, places, e).view(batch, length, length, -1)
+                context.pairs = F.embedding(pairs.kinds, e)
         x = x + self.stem.nodes(stays.transpose(1, 2), degree, order)
         context = context.with_embeddings(x)
         if self.position is not None:
@@ -216,6 +221,9 @@ class GraphTransformer(Model):
 
     def encode(self, x: Tensor, context: Context) -> Tensor:
         """What the head reads of each token: (B, T, D) as ``stems`` left it to (B, T, D)."""
+        if context.pairs is not None and self._together:
+            layers = [cast(PairBias, block.token_mixer.position) for block in self.blocks]
+            context = replace(context, shared=prepare_together(layers, context.pairs))
         for block in self.blocks:
             x = block(x, context)
         return cast(Tensor, self.norm(x))
@@ -343,7 +351,8 @@ class _Pairs:
     edges: Tensor | None
     edge_features: Tensor | None
     walks: Tensor | None
-    real: Tensor | None
+    kinds: Tensor | None
+    samples: Tensor | None
 
     def with_token(self, joined: bool) -> "_Pairs":
         """The graphs with one node before all others, joined to each of them or to none."""
@@ -367,7 +376,8 @@ class _Pairs:
             edges=None if self.edges is None else F.pad(self.edges, wider),
             edge_features=None if self.edge_features is None else F.pad(self.edge_features, wider),
             walks=walks,
-            real=None,
+            kinds=None,
+            samples=None,
         )
 
 

@@ -51,7 +51,7 @@ def _attention_weights(state: State, ours: str, theirs: str) -> dict[str, Tensor
 
 
 def _mixer(config: Config) -> Attention:
-    position = PairBias(config["num_heads"], config["pair_dim"], PairBias.Config(gate=config["urpe"]))
+    position = PairBias(config["num_heads"], config["pair_dim"], config=PairBias.Config(gate=config["urpe"]))
     return Attention(config["dim"], config["num_heads"], position=position, config=_attention_config(config))
 
 

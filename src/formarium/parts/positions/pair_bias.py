@@ -4,8 +4,9 @@ The gate is the universal form of Luo et al. 2022 (URPE, arXiv 2205.13401), made
 (PPGT, arXiv 2504.12588).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -30,26 +31,39 @@ class PairBias(Position):
     acts: ClassVar[frozenset[str]] = frozenset({"bias", "scale"})
     shared: bool = False
 
-    def __init__(self, heads: int, pair_width: int, config: Config | None = None) -> None:
+    def __init__(self, heads: int, pair_width: int, layer: int = 0, config: Config | None = None) -> None:
         super().__init__()
-        self.config, self.heads = config or self.Config(), heads
+        self.config, self.heads, self.layer = config or self.Config(), heads, layer
         self.project = nn.Linear(pair_width, 2 * heads if self.config.gate else heads)
 
-    def prepare(self, context: Context, hidden: Tensor | None = None, state: LayerState | None = None) -> Tensor:
-        """phi, and behind it 1 + psi where there is a gate: (B, 2H or H, T, S)."""
+    def prepare(
+        self, context: Context, hidden: Tensor | None = None, state: LayerState | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """phi, and 1 + psi where there is a gate, each (B, H, T, S)."""
+        if context.shared is not None:
+            return cast(tuple[Tensor, Tensor | None], context.shared[self.layer])
         if context.pairs is None:
             raise FormariumError("PairBias reads features of pairs, which the context of these tokens does not have")
-        batch, length, total, width = context.pairs.shape
-        offset: Tensor = self.project.bias
-        if self.config.gate:
-            offset = torch.cat((offset[: self.heads], offset[self.heads :] + 1))
-        # One product for each sequence with the heads in front, so that what follows runs over whole rows of memory.
-        flat = context.pairs.reshape(batch, length * total, width).transpose(1, 2)
-        weight = self.project.weight.expand(batch, -1, -1)
-        return torch.baddbmm(offset[:, None], weight, flat).view(batch, -1, length, total)
+        return prepare_together([self], context.pairs)[0]
 
-    def bias(self, prepared: Tensor) -> Tensor:
-        return prepared[:, : self.heads]
+    def bias(self, prepared: tuple[Tensor, Tensor | None]) -> Tensor:
+        return prepared[0]
 
-    def scale(self, prepared: Tensor) -> Tensor | None:
-        return prepared[:, self.heads :] if self.config.gate else None
+    def scale(self, prepared: tuple[Tensor, Tensor | None]) -> Tensor | None:
+        return prepared[1]
+
+
+def prepare_together(layers: Sequence[PairBias], pairs: Tensor) -> list[tuple[Tensor, Tensor | None]]:
+    """What each layer prepares of the same pairs (B, T, S, E), by one product: ``context.shared`` for these layers."""
+    batch, length, total, width = pairs.shape
+    heads, gate = layers[0].heads, layers[0].config.gate
+    weight = torch.cat([layer.project.weight for layer in layers])
+    offset = torch.cat([layer.project.bias for layer in layers])
+    if gate:
+        offset = offset + offset.new_tensor([0.0, 1.0]).repeat_interleave(heads).repeat(len(layers))  # 1 + psi
+    # The heads come out in front, so that what follows runs over whole rows of memory.
+    rows = torch.addmm(offset[:, None], weight, pairs.reshape(-1, width).t()).view(-1, batch, length, total)
+    pieces = [piece.transpose(0, 1) for piece in rows.split(heads)]
+    if not gate:
+        return [(phi, None) for phi in pieces]
+    return list(zip(pieces[0::2], pieces[1::2], strict=True))

@@ -78,30 +78,31 @@ def attention_weights(
     scores = (grouped @ keys[:, :, None].transpose(-1, -2)).reshape(batch, heads, length, -1)
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
-    # Finite, unlike -inf: a query that sees no key, as padding on the left, then has weights that are numbers.
-    hidden = torch.finfo(scores.dtype).min / 2
-    mask = _additive(visible, bias, causal, queries, keys, always=causal, hidden=hidden)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, hidden) if mask.dtype == torch.bool else scores + mask
+    if bias is not None:
+        scores = scores.add_(bias.to(scores.dtype))
+    if causal:
+        visible = _with_triangle(visible, queries, keys)
+    if visible is not None:
+        # Finite, unlike -inf: a query that sees no key, as padding on the left, then has weights that are numbers.
+        hidden = torch.zeros(visible.shape, dtype=scores.dtype, device=scores.device)
+        scores = scores.add_(hidden.masked_fill_(~visible, torch.finfo(scores.dtype).min / 2))
     dtype = torch.promote_types(scores.dtype, torch.float32)
     return torch.softmax(scores, dim=-1, dtype=dtype).to(queries.dtype)
 
 
 def _additive(
-    visible: Tensor | None,
-    bias: Tensor | None,
-    causal: bool,
-    queries: Tensor,
-    keys: Tensor,
-    always: bool = False,
-    hidden: float = -math.inf,
+    visible: Tensor | None, bias: Tensor | None, causal: bool, queries: Tensor, keys: Tensor
 ) -> Tensor | None:
-    """One mask for the kernel: boolean without a bias, else the bias with ``hidden`` where a key must not be seen."""
-    if causal and (bias is not None or always):
-        length, total = queries.shape[2], keys.shape[2]
-        triangle = torch.ones(length, total, dtype=torch.bool, device=queries.device).tril(total - length)
-        visible = triangle if visible is None else visible & triangle
+    """One mask for the kernel: boolean without a bias, else the bias with -inf where a key must not be seen."""
+    if causal and bias is not None:
+        visible = _with_triangle(visible, queries, keys)
     if bias is None:
         return visible
     bias = bias.to(queries.dtype)
-    return bias if visible is None else bias.masked_fill(~visible, hidden)
+    return bias if visible is None else bias.masked_fill(~visible, -math.inf)
+
+
+def _with_triangle(visible: Tensor | None, queries: Tensor, keys: Tensor) -> Tensor:
+    length, total = queries.shape[2], keys.shape[2]
+    triangle = torch.ones(length, total, dtype=torch.bool, device=queries.device).tril(total - length)
+    return triangle if visible is None else visible & triangle
