@@ -14,9 +14,11 @@ from formarium.cli import (
     cite,
     compare,
     convert,
+    curvature,
     evaluate,
     generate,
     papers,
+    predict_links,
     prove,
     rope_audit,
     show,
@@ -90,6 +92,8 @@ app.command()(bench.bench)
 app.command()(calibrate.calibrate)
 app.command()(cite.cite)
 app.command()(rope_audit.rope_audit)
+app.command()(predict_links.predict_links)
+app.command()(curvature.curvature)
 
 
 def main() -> None:

@@ -114,16 +114,16 @@ def _block(config: Config, state: State) -> Adapter:
     return Adapter(block, translate, state, run)
 
 
-def _filtered_ranks(config: Config, state: State) -> Callable[..., dict[str, Any]]:
-    def run(scores: Tensor, target: Tensor, known_true: Tensor) -> dict[str, Any]:
+def _filtered_ranks(config: Config, state: State) -> Callable[..., dict[str, Tensor]]:
+    def run(scores: Tensor, target: Tensor, known_true: Tensor) -> dict[str, Tensor]:
         rows, columns = known_true.nonzero(as_tuple=True)
         ranks = filtered_ranks(scores, target, rows, columns)
         return {
             "optimistic": ranks.optimistic,
             "pessimistic": ranks.pessimistic,
             "realistic": ranks.realistic,
-            "mrr": ranks.mean_reciprocal(),
-            **{f"hits_at_{k}": ranks.hits(k) for k in config["hits_at"]},
+            "mrr": torch.tensor(ranks.mean_reciprocal(), dtype=torch.float64),
+            **{f"hits_at_{k}": torch.tensor(ranks.hits(k), dtype=torch.float64) for k in config["hits_at"]},
         }
 
     return run

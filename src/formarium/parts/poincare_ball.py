@@ -49,7 +49,7 @@ def mobius_add(x: Tensor, y: Tensor, c: Curvature) -> Tensor:
     """x (+) y = ((1 + 2c<x,y> + c|y|^2) x + (1 - c|x|^2) y) / (1 + 2c<x,y> + c^2 |x|^2 |y|^2)."""
     products = 2 * c * (x * y).sum(-1, keepdim=True)
     xx, yy = c * x.square().sum(-1, keepdim=True), c * y.square().sum(-1, keepdim=True)
-    below = (1 + products + xx * yy).clamp(min=torch.finfo(x.dtype).tiny)
+    below = (1 + products + xx * yy).clamp(min=_margin(x) ** 2)  # the least it is between points off the boundary
     return ((1 + products + yy) * x + (1 - xx) * y) / below
 
 

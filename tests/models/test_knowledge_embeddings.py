@@ -1,0 +1,88 @@
+import pytest
+import torch
+
+from formarium.config import ConfigError, parse
+from formarium.models import ComplEx, DistMult, RotatE, TripleScorer, load
+
+MODELS = ("DistMult", "ComplEx", "RotatE", "RotatE(norm=2)", "LinkPredictor(depth=1, heads=2)")
+
+
+def build(text: str, **settings: object) -> TripleScorer:
+    torch.manual_seed(0)
+    model: TripleScorer = parse(text).override({"entities": 17, "relations": 3, "width": 8, **settings}).build()
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    return model.double().eval()
+
+
+HEADS, RELATIONS = torch.tensor([0, 5, 16]), torch.tensor([0, 2, 5])  # the last relation is a reciprocal one
+
+
+@pytest.mark.parametrize("text", MODELS)
+def test_given_tails_get_the_scores_they_get_among_all(text: str, tmp_path) -> None:
+    model = build(text)
+    scores = model(HEADS, RELATIONS)
+    assert scores.shape == (3, 17)
+    tails = torch.randint(17, (3, 4))
+    torch.testing.assert_close(model(HEADS, RELATIONS, tails), scores.gather(1, tails))
+    model.save_pretrained(tmp_path)
+    torch.testing.assert_close(load(tmp_path).double().eval()(HEADS, RELATIONS), scores, atol=1e-5, rtol=1e-5)
+
+
+def test_scores_are_the_formulas_of_the_papers() -> None:
+    distmult, complex_, rotate = build("DistMult"), build("ComplEx"), build("RotatE(margin=4.0)")
+    for i, (h, r) in enumerate(zip(HEADS, RELATIONS, strict=True)):
+        for t in range(17):
+            assert isinstance(distmult, DistMult)
+            e, w = distmult.entities.weight, distmult.relations.weight
+            torch.testing.assert_close(distmult(HEADS, RELATIONS)[i, t], (e[h] * w[r] * e[t]).sum())
+            assert isinstance(complex_, ComplEx)
+            e, w = (torch.complex(*x.weight.chunk(2, dim=1)) for x in (complex_.entities, complex_.relations))
+            torch.testing.assert_close(complex_(HEADS, RELATIONS)[i, t], (e[h] * w[r] * e[t].conj()).sum().real)
+            assert isinstance(rotate, RotatE)
+            e = torch.complex(*rotate.entities.weight.chunk(2, dim=1))
+            turned = e[h] * torch.polar(torch.ones(4).double(), rotate.relations.weight[r])
+            torch.testing.assert_close(rotate(HEADS, RELATIONS)[i, t], 4 - (turned - e[t]).abs().sum())
+
+
+def test_rotate_scores_all_entities_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = build("RotatE")
+    whole = model(HEADS, RELATIONS)
+    monkeypatch.setattr("formarium.models.knowledge_embeddings._NUMBERS", 50)
+    torch.testing.assert_close(model(HEADS, RELATIONS), whole)
+
+
+@pytest.mark.parametrize("text", ["RotatE", "RotatE(norm=2)"])
+def test_gradients_are_finite_where_a_tail_is_hit(text: str) -> None:
+    model = build(text)
+    assert isinstance(model, RotatE)
+    with torch.no_grad():
+        model.relations.weight.zero_()
+    model(HEADS, RELATIONS).sum().backward()  # each head stands among its own tails
+    model(HEADS, RELATIONS, HEADS[:, None]).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_nuclear_norm_counts_each_factor_of_a_triple_once_over_both_directions() -> None:
+    model = build("ComplEx(n3=0.5)")
+    assert isinstance(model, ComplEx)
+    penalties: list[torch.Tensor] = []
+    heads, tails, relation = torch.tensor([2]), torch.tensor([7]), torch.tensor([1])
+    model(heads, relation, penalties=penalties)
+    model(tails, relation + 3, penalties=penalties)
+    e, w = (torch.complex(*x.weight.chunk(2, dim=1)).abs() ** 3 for x in (model.entities, model.relations))
+    forward = e[2].sum() + w[1].sum() + e[7].sum()
+    back = e[7].sum() + w[4].sum() + e[2].sum()
+    torch.testing.assert_close(sum(penalties), 0.5 * (forward + back))
+    fresh: list[torch.Tensor] = []
+    build("ComplEx")(heads, relation, penalties=fresh)
+    assert not fresh
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="even"):
+        build("ComplEx", width=7)
+    with pytest.raises(ConfigError, match="n3"):
+        build("RotatE(n3=0.1)")
+    with pytest.raises(ConfigError, match="at least 1"):
+        build("DistMult", entities=0)
