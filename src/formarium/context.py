@@ -34,6 +34,7 @@ class Context:
     segments, key_segments: (B, T), (B, S) document numbers; a token attends within its own document.
     mask: (B, S), true for real tokens; None where all are real.
     embeddings: (B, T, D), the tokens as the stem left them.
+    coordinates: (B or 1, T, N) places on N axes, where positions only count the tokens.
     grid: extents of the grid that the tokens fill row by row, as (frames, rows, columns).
     pairs: (B, T, S, E) features of ordered pairs of tokens; pair_rows makes them for some queries at a time instead.
     past: how many tokens were seen before these T.
@@ -46,6 +47,7 @@ class Context:
     key_segments: Tensor | None = None
     mask: Tensor | None = None
     embeddings: Tensor | None = None
+    coordinates: Tensor | None = None
     grid: tuple[int, ...] | None = None
     pairs: Tensor | None = None
     pair_rows: PairRows | None = None
