@@ -33,8 +33,12 @@ def split_settings(text: str) -> list[str]:
 
 def task(text: str, changes: Sequence[str] = ()) -> BaseConfig:
     """A task written as ``language``, ``Language`` or ``Language(context=256)``, with further settings."""
-    named = re.sub(r"^[a-z]", lambda m: m.group().upper(), text.strip())
-    return parse(named).override(settings(changes))
+    from formarium.tasks import Task
+
+    config = parse(re.sub(r"^[a-z]", lambda m: m.group().upper(), text.strip()))
+    if not (isinstance(config.builds, type) and issubclass(config.builds, Task)):
+        raise ConfigError(f"{config.name()!r} is not a task, as language is")
+    return config.override(settings(changes))
 
 
 def folder_of_model(path: Path) -> Path:

@@ -26,6 +26,7 @@ from typing import Any, cast
 
 import lightning as L
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
@@ -35,7 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import formarium
 from formarium.block import Block
-from formarium.config import BaseConfig
+from formarium.config import BaseConfig, ConfigError
 from formarium.errors import CheckpointError, Diverged, FormariumError
 from formarium.files import read_json, write_json, write_text
 from formarium.models.model import CONFIG, Model
@@ -100,6 +101,7 @@ def fit(
     """
     training.check()
     machine = machine or Machine()
+    machine.check()
     spec = {
         "formarium": formarium.__version__,
         "model": model.to_dict(),
@@ -114,28 +116,33 @@ def fit(
     task.prepare()
     torch.manual_seed(seed)
     module = _Module(cast(Model, model.build()), task, training, seed)
+    if folder is not None and not _rank():
+        write_json(folder / RUN, spec)
     callback = _Steps(folder, metrics, checkpoint_every, show, on_step)
     checkpoint = folder / CHECKPOINT if folder is not None and (folder / CHECKPOINT).exists() else None
     with _quiet_lightning(), _interruptible(callback):
-        trainer = L.Trainer(
-            accelerator=machine.accelerator,
-            devices=_devices(machine),
-            num_nodes=machine.nodes,
-            strategy=_strategy(machine),
-            precision=training.precision,
-            max_steps=training.steps,
-            max_epochs=-1,
-            accumulate_grad_batches=training.accumulation,
-            callbacks=[callback],
-            plugins=[_PlainFile()],
-            logger=list(loggers) or False,
-            log_every_n_steps=10,
-            limit_val_batches=0,
-            num_sanity_val_steps=0,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        )
+        try:
+            trainer = L.Trainer(
+                accelerator=machine.accelerator,
+                devices=_devices(machine),
+                num_nodes=machine.nodes,
+                strategy=_strategy(machine),
+                precision=training.precision,
+                max_steps=training.steps,
+                max_epochs=-1,
+                accumulate_grad_batches=training.accumulation,
+                callbacks=[callback],
+                plugins=[_PlainFile()],
+                logger=list(loggers) or False,
+                log_every_n_steps=10,
+                limit_val_batches=0,
+                num_sanity_val_steps=0,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+            )
+        except MisconfigurationException as error:
+            raise ConfigError(f"this machine cannot train on {machine.accelerator}: {_first_line(error)}") from error
         try:
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
         except SystemExit as error:
@@ -163,18 +170,18 @@ def fit(
 
 
 def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
-    """Takes a folder for the run; its result where the run is finished."""
+    """The result of the run where the folder holds it; refuses a folder that holds anything else worth keeping."""
     if folder is None:
         return None
-    if (folder / RUN).exists():
-        if read_json(folder / RUN, "description of a run") != spec:
+    if not (folder / RUN).exists():
+        if (folder / CONFIG).exists():
+            raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
+        return None
+    if read_json(folder / RUN, "description of a run") != spec:
+        if (folder / CHECKPOINT).exists() or (folder / RESULT).exists():
             raise CheckpointError(f"{folder} holds another run; choose another folder, or delete it")
-        if (folder / RESULT).exists():
-            return Result(**read_json(folder / RESULT, "result of a run"))
-    elif (folder / CONFIG).exists():
-        raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
-    elif not _rank():
-        write_json(folder / RUN, spec)
+    elif (folder / RESULT).exists():
+        return Result(**read_json(folder / RESULT, "result of a run"))
     return None
 
 

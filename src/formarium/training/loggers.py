@@ -1,5 +1,6 @@
 """Where the course of a training is written to: CSV files, TensorBoard, Weights & Biases."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,16 @@ NAMES = ("csv", "tensorboard", "wandb")
 
 
 def make_loggers(names: Sequence[str], folder: Path) -> list[Any]:
-    """Lightning loggers of those names, writing below ``folder``; ConfigError for an unknown name."""
+    """Lightning loggers of those names, writing below ``folder``.
+
+    Raises ConfigError for an unknown name, ModuleNotFoundError where the package of that name is not installed.
+    """
     from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 
     found: list[Any] = []
     for name in names:
+        if name in ("tensorboard", "wandb") and importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"there is no package {name!r}", name=name)
         if name == "csv":
             found.append(CSVLogger(folder, name="csv"))  # numbered by itself: it would delete what it finds
         elif name == "tensorboard":

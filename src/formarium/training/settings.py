@@ -88,3 +88,10 @@ class Machine(BaseConfig):
     devices: int | Literal["auto"] = "auto"
     nodes: int = 1
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+
+    def check(self) -> None:
+        """ConfigError for numbers of devices that are none."""
+        for name in ("devices", "nodes"):
+            count = getattr(self, name)
+            if count != "auto" and count < 1:
+                raise ConfigError(f"{name} is at least 1, not {count}")
