@@ -127,8 +127,7 @@ def test_shared_projection() -> None:
         "Mixture(router=TokenRouter(reads=embeddings))",
     ],
 )
-def test_decodes_saves_and_compiles(text: str, position: str, tmp_path) -> None:
-    torch._dynamo.reset()
+def test_decodes_and_saves(text: str, position: str, tmp_path) -> None:
     config = Decoder.Config(vocabulary=31, width=48, depth=2, heads=4, kv_heads=2, max_length=40)
     model: Decoder = config.override({"token_mixer": text, "position": position}).build()
     for parameter in model.parameters():
@@ -142,8 +141,19 @@ def test_decodes_saves_and_compiles(text: str, position: str, tmp_path) -> None:
         torch.testing.assert_close(torch.cat(pieces, dim=1), whole, atol=2e-5, rtol=1e-4)
         model.save_pretrained(tmp_path)
         torch.testing.assert_close(load(tmp_path).eval()(numbers), whole)
-    compiled = torch.compile(model, fullgraph=True, backend="eager")
-    torch.testing.assert_close(compiled(numbers), model(numbers), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("text", ["Mixture(router=TokenRouter(entropy=0.1))", "Mixture(shared_projection=True)"])
+def test_traces_as_one_graph(text: str) -> None:
+    torch._dynamo.reset()
+    mixture, x = build(text), tokens()
+
+    def both(x: Tensor) -> tuple[Tensor, list[Tensor]]:
+        penalties: list[Tensor] = []
+        return mixture(x, context(penalties=penalties)), penalties
+
+    compiled = torch.compile(both, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), both(x))
 
 
 def test_shares_are_recorded_in_order_and_only_inside() -> None:

@@ -103,7 +103,11 @@ def _benchmark(name: str) -> tuple[dict[Split, list[Labelled]], dict[str, str]]:
     for split in SPLITS:
         stem = _FILES[split][0]
         file = DataFile(f"kg/{name}/{stem}.tsv", f"{_SOURCE}/{subfolder}/{stem}.txt", licence=_LICENCES[name])
-        path = locate(file)
+        try:
+            path = locate(file)
+        except DataError as error:
+            offline = f"{', '.join(_WITH_PYKEEN)} come with the package pykeen, and Geometries is made on the spot"
+            raise DataError(f"{error}; without a network, {offline}") from None
         labelled[split] = read_triples(path)
         lines = sorted("\t".join(row) for row in labelled[split])
         if hashlib.sha256("\n".join(lines).encode()).hexdigest() != _DIGESTS[name][split]:
