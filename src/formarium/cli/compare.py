@@ -1,5 +1,6 @@
 """``formarium compare``: any variants, side by side, on any task."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +18,7 @@ def compare(
     training: Annotated[str, typer.Option(help="How all are trained.")] = "Training",
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the task, as context=256.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Paired seeds of each variant.")] = 3,
-    minutes: Annotated[float | None, typer.Option(help="Wall-clock for the whole comparison.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Wall-clock for the whole comparison.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of each run, instead of a time.")] = None,
     rates: Annotated[str, typer.Option(help="Factors on the learning rate that each variant tries.")] = "0.5,1,2",
     metric: Annotated[list[str] | None, typer.Option(help="Further metrics, as loss@2x.")] = None,
@@ -45,6 +46,8 @@ def compare(
         factors = tuple(float(rate) for rate in rates.split(","))
     except ValueError:
         raise ConfigError(f"{rates!r} is not a list of numbers, as 0.5,1,2") from None
+    if not all(0 < factor < math.inf for factor in factors):
+        raise ConfigError(f"factors on the learning rate are above 0, unlike some of {rates!r}")
     if len(variant) < 2:
         raise ConfigError("a comparison takes at least two --variant")
     config = read_task(task, set_ or ())
@@ -54,7 +57,11 @@ def compare(
         raise ConfigError("two variants are the same; to measure the noise, see formarium calibrate")
     if minutes is None and steps is None:
         minutes = 10.0
-    measured = [built.headline, *(metric or ())]
+    measured = list(dict.fromkeys([built.headline, *(metric or ())]))
+    built.check(measured)
+    lists = [name for name in measured if name.partition("@")[0] in built.lists]
+    if lists:
+        raise ConfigError(f"{lists[0]!r} is a list of numbers; variants are compared by single ones")
     comparison = Comparison(
         task=config.describe(),
         model=model or built.baseline().describe(),
@@ -67,7 +74,6 @@ def compare(
         Contrast(arm.name, arms[0].name, name, built.metrics[name.partition("@")[0]])
         for arm in arms[1:]
         for name in measured
-        if name.partition("@")[0] in built.metrics
     )
     record = compare_freely(comparison, requires, Options(processes=processes, threads=threads))
     record.save(out)

@@ -53,6 +53,5 @@ def generate(
         else:
             print("\n----\n".join(p + t for p, t in zip(texts, found, strict=True)))
         return
-    sys.stdout.write(texts[0])
     write_live(decoder, tokenizer, texts[0], sampling, stop or (), sys.stdout, compiled)
     sys.stdout.write("\n")

@@ -115,6 +115,7 @@ def compare(
     task = arms[0].task.build()
     task.prepare()
     measured = [metric for metric in metrics if metric.partition("@")[0] in task.metrics]
+    task.check(measured)
     wanted = tuple(dict.fromkeys([task.headline, *measured]))
     costs, budget = _plan(arms, setting, processes, threads, steps)
     results = {}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from formarium.config import BaseConfig, Configurable
+from formarium.config import BaseConfig, ConfigError, Configurable, suggestion
 from formarium.models.model import Model
 
 Split = Literal["train", "validation", "test"]
@@ -17,15 +17,24 @@ class Task(Configurable):
     """A kind of work on some data.
 
     metrics: what ``evaluate`` can measure, with the better direction of each; names may carry an argument behind "@".
-    headline: the metric that decides where none is named. unit: what ``units`` counts, for throughput.
+    lists: those of them that are a list of numbers. headline: the metric that decides where none is named. unit: what
+    ``units`` counts, for throughput.
     """
 
     metrics: ClassVar[Mapping[str, Literal["lower", "higher"]]] = {"loss": "lower"}
+    lists: ClassVar[frozenset[str]] = frozenset()
     headline: ClassVar[str] = "loss"
     unit: ClassVar[str] = "examples"
 
     def prepare(self) -> None:
         """Makes the data ready, once, with progress; DataError where they cannot be used."""
+
+    def check(self, metrics: Sequence[str]) -> None:
+        """ConfigError for a name that ``evaluate`` cannot measure: to be known before anything is trained."""
+        for name in metrics:
+            kind = name.partition("@")[0]
+            if kind not in self.metrics:
+                raise ConfigError(f"{type(self).__name__} measures no {kind!r}{suggestion(kind, self.metrics)}")
 
     def baseline(self) -> BaseConfig:
         """The configuration of the model that others are measured against."""

@@ -100,6 +100,7 @@ def fit(
     once), CheckpointError where the folder holds another run.
     """
     training.check()
+    task.check(metrics or ())
     machine = machine or Machine()
     machine.check()
     spec = {

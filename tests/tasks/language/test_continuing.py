@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from formarium.config import ConfigError
+from formarium.errors import DataError, FormariumError
 from formarium.models import Decoder
 from formarium.models.generation import Sampling
 from formarium.tasks.language.continuing import continue_texts, write_live
@@ -58,7 +60,8 @@ def live(tokenizer: Tokenizer, text: str | Sequence[int], stop: Sequence[str] = 
 
     found: list[str] = []
     write_live(parrot(tokenizer, text), tokenizer, "prompt", GREEDY, stop, Pieces())
-    return found
+    assert found[0] == "prompt"
+    return found[1:]
 
 
 tokenizers = pytest.mark.parametrize("tokenizer", [BYTES, SUBWORDS], ids=["bytes", "bpe"])
@@ -126,3 +129,15 @@ def test_a_prompt_opens_a_document() -> None:
     model.scripts, model.separator = [[], []], 256
     assert continue_texts(model, BYTES, ["ab", ""], GREEDY) == ["", ""]
     assert seen == [[256, 97, 98], [256]]
+
+
+def test_nothing_is_written_before_what_is_wrong_is_known() -> None:
+    out = io.StringIO()
+    for text, sampling in (("bad \ud800", GREEDY), ("good", GREEDY.replace(top_k=0))):
+        with pytest.raises(FormariumError):
+            write_live(parrot(BYTES, "more"), BYTES, text, sampling, (), out)
+    with pytest.raises(ConfigError, match=r"the tokenizer makes \d+ different tokens, but the model knows 257"):
+        write_live(parrot(BYTES, "more"), SUBWORDS, "good", GREEDY, (), out)
+    with pytest.raises(DataError, match="the text to continue is not UTF-8: character 4 cannot be read"):
+        continue_texts(parrot(BYTES, "more"), BYTES, ["bad \ud800"], GREEDY)
+    assert out.getvalue() == ""

@@ -294,7 +294,7 @@ def test_an_exact_fit_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "message"),
     [
-        ("los", "language modelling measures no 'los'; it measures loss, perplexity, bits_per_byte"),
+        ("los", "Language measures no 'los'; did you mean 'loss'?"),
         ("loss@x", "'x' is no context: write a number of tokens, as @512, or a multiple, as @2x"),
         ("loss@many", "'many' is no context"),
         ("loss@0", "'0' is no context"),

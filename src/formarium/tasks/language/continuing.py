@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
+from formarium.config import ConfigError
+from formarium.errors import DataError
 from formarium.models.decoder import Decoder
 from formarium.models.generation import Sampling, generate, stream
 from formarium.tasks.language.tokenizers import Tokenizer
@@ -19,7 +21,7 @@ def continue_texts(
     compiled: bool = False,
 ) -> list[str]:
     """What the model adds to each text, up to the first of the ``stop`` texts, which is left out."""
-    prompts = [_prompt(tokenizer, text) for text in texts]
+    prompts = [_prompt(model, tokenizer, text) for text in texts]
     found = generate(model, prompts, sampling, _ends(tokenizer, stop), compiled)
     return [_cut(tokenizer.decode(_before_separator(tokens, tokenizer)), stop) for tokens in found]
 
@@ -33,12 +35,15 @@ def write_live(
     out: TextIO,
     compiled: bool = False,
 ) -> None:
-    """Writes what the model adds to one text as it comes."""
+    """Writes one text and, as it comes, what the model adds to it."""
     tokens: list[int] = []
     written = 0
+    prompt = _prompt(model, tokenizer, text)
     longest = max(map(len, stop), default=0)
     ends = _ends(tokenizer, stop)
-    for (token,) in stream(model, [_prompt(tokenizer, text)], sampling, ends, compiled):
+    for number, (token,) in enumerate(stream(model, [prompt], sampling, ends, compiled)):
+        if number == 0:
+            out.write(text)  # not earlier: before the first token all that is wrong comes to light
         if token is None or token == tokenizer.separator:
             break
         tokens.append(token)
@@ -52,7 +57,14 @@ def write_live(
     out.write(_cut(tokenizer.decode(tokens), stop)[written:])
 
 
-def _prompt(tokenizer: Tokenizer, text: str) -> list[int]:
+def _prompt(model: Decoder, tokenizer: Tokenizer, text: str) -> list[int]:
+    known, made = model.config.vocabulary, tokenizer.vocabulary
+    if known < made:
+        raise ConfigError(f"the tokenizer makes {made} different tokens, but the model knows {known}")
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(f"the text to continue is not UTF-8: character {error.start} cannot be read") from None
     return [tokenizer.separator, *tokenizer.encode(text)]
 
 

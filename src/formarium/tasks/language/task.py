@@ -57,6 +57,7 @@ class Language(Task):
         "loss_by_position": "lower",
         "accuracy_by_position": "higher",
     }
+    lists: ClassVar[frozenset[str]] = frozenset({"loss_by_position", "accuracy_by_position"})
     unit: ClassVar[str] = "tokens"
 
     def __init__(self, config: Config | None = None) -> None:
@@ -158,15 +159,19 @@ class Language(Task):
         names = list(metrics) or [self.headline]
         results: dict[str, Metric] = {}
         measured: dict[int, dict[str, Metric]] = {}
+        self.check(names)
         for name in names:
             kind, _, at = name.partition("@")
-            if kind not in self.metrics:
-                raise ConfigError(f"language modelling measures no {kind!r}; it measures {', '.join(self.metrics)}")
             context = self._context(at)
             if context not in measured:
                 measured[context] = self._measure(model, split, context)
             results[name] = measured[context][kind]
         return results
+
+    def check(self, metrics: Sequence[str]) -> None:
+        super().check(metrics)
+        for name in metrics:
+            self._context(name.partition("@")[2])
 
     def _context(self, at: str) -> int:
         """The context that a metric names behind "@": a number of tokens, or "2x" of the training's."""

@@ -1,0 +1,91 @@
+"""``formarium evaluate``: what a trained model measures, on its own text and on other text."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from formarium.models import Decoder, load
+from formarium.tasks import Language
+
+Run = Callable
+
+
+def test_a_model_is_measured_on_its_own_task(run: Run, trained: Path) -> None:
+    done = run("evaluate", trained)
+    assert (done.status, done.err) == (0, "")
+    lines = dict(line.split(": ") for line in done.out.splitlines())
+    assert list(lines) == list(Language.metrics)
+    kept = json.loads((trained / "result.json").read_text())["metrics"]["loss"]
+    assert float(lines["loss"]) == pytest.approx(kept, rel=1e-4)
+    assert lines["loss_by_position"] == "16 values (see --json)"
+
+
+def test_scripts_get_numbers(run: Run, trained: Path) -> None:
+    done = run("evaluate", trained, "--json", "--metric", "loss", "--metric", "loss@2x", "--metric", "loss_by_position")
+    assert (done.status, done.err) == (0, "")
+    found = json.loads(done.out)
+    assert list(found) == ["loss", "loss@2x", "loss_by_position"]
+    assert len(found["loss_by_position"]) == 16
+    assert sum(found["loss_by_position"]) / 16 == pytest.approx(found["loss"], rel=1e-4)
+
+
+def test_other_splits_settings_and_texts(run: Run, trained: Path, tmp_path: Path) -> None:
+    def loss(*arguments: object) -> float:
+        done = run("evaluate", trained, "--json", "--metric", "loss", *arguments)
+        assert done.status == 0, done.err
+        return float(json.loads(done.out)["loss"])
+
+    own = loss()
+    assert loss("--split", "train") != own
+    assert loss("--set", "evaluation_tokens=16") != own
+    (tmp_path / "other.txt").write_text("Etwas ganz anderes, in anderer Sprache und mit anderen Worten. " * 40)
+    other = tmp_path / "other.txt"
+    assert loss("-s", f"corpus={other}") == loss(
+        "--task", f"Language(corpus={other}, context=16)", "-s", "validation=0.1"
+    )
+    assert loss("-s", f"corpus={other}") > own
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--metric", "los"], "error: Language measures no 'los'; did you mean 'loss'?"),
+        (["--metric", "loss@0"], "error: '0' is no context: write a number of tokens, as @512, or a multiple, as @2x"),
+        (["--metric", "loss@999x"], "too few for a context of 15984"),
+        (["--split", "validaton"], "error: there is no split 'validaton'; did you mean 'validation'?"),
+        (["--split", "test"], "has no test split; it has train, validation"),
+        (["--task", "Langage"], "error: nothing is called 'Langage'; did you mean 'Language'?"),
+        (["--task", "RoPE"], "error: 'RoPE' is not a task, as language is"),
+        (["-s", "contxt=3"], "error: Language has no setting 'contxt'; did you mean 'context'?"),
+        (
+            ["-s", "tokenizer=bpe:300"],
+            "makes 300 different tokens, but the model knows 257; give the task the tokenizer",
+        ),
+        (["-s", "corpus=nowhere/"], "error: no text at 'nowhere/'"),
+    ],
+)
+def test_what_cannot_be_measured(
+    refused: Callable[..., str], trained: Path, arguments: list[str], message: str
+) -> None:
+    assert message in refused("evaluate", trained, *arguments)
+
+
+def test_folders_without_a_model_or_a_task(refused: Callable[..., str], trained: Path, tmp_path: Path) -> None:
+    said = refused("evaluate", tmp_path)
+    assert said == f"error: there is no model at {tmp_path}: it has no config.json"
+    Decoder.Config(vocabulary=257, width=8, depth=1, heads=1).build().save_pretrained(tmp_path)
+    assert "there is no description of a run (name the task with --task) at" in refused("evaluate", tmp_path)
+    shutil.copy(trained / "run.json", tmp_path)
+    (tmp_path / "model.safetensors").write_bytes((tmp_path / "model.safetensors").read_bytes()[:100])
+    assert "are damaged or truncated" in refused("evaluate", tmp_path)
+    assert "it has no config.json" in refused("evaluate", trained / "config.json")
+
+
+def test_a_saved_model_needs_only_the_name_of_a_task(run: Run, trained: Path, corpus: Path, tmp_path: Path) -> None:
+    load(trained).save_pretrained(tmp_path)
+    task = f"Language(corpus='{corpus}', context=16, validation=0.1, evaluation_tokens=320)"
+    done = run("evaluate", tmp_path, "--task", task, "--metric", "loss")
+    assert done.out == run("evaluate", trained, "--metric", "loss").out
