@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar, Literal, cast
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -150,10 +150,10 @@ class GraphTransformer(Model):
         adjacency: (B, N, N), symmetric, 0 or 1. mask: (B, N), true for nodes, at least one a graph; all where None.
         nodes: (B, N, C) or (B, N) categories of nodes. edges: (B, N, N, C) or (B, N, N) categories of edges, read
         where there is one. node_features, edge_features: (B, N, F), (B, N, N, F). walks: (B, N, N, K + 1) as
-        ``random_walks`` makes them; made here where None. kinds: (B, N, N) numbers from 0, the same for pairs of one
-        graph of which all is the same that the stem reads, and samples: a place in B * N * N for each kind; with both
-        the stem makes the features of a kind once. links: (L, 3) graph and two nodes of each pair that is asked about,
+        ``random_walks`` makes them; made here where None. links: (L, 3) graph and two nodes of each pair asked about,
         in either order.
+        kinds: (B, N, N) numbers from 0, the same for pairs of one graph of which the stem reads the same; with samples,
+        (S,) a place in B * N * N for each kind, and walks (S, K + 1) of each kind. Features are then made once a kind.
         """
         x, context = self.stems(adjacency, mask, nodes, edges, node_features, edge_features, walks, kinds, samples)
         return self.answer(self.encode(x, context), context, links)
@@ -179,7 +179,7 @@ class GraphTransformer(Model):
             _columns(edges, config.edge_types, "edge", 4),
             _reals(edge_features, config.edge_features, "edge"),
             walks,
-            kinds if samples is not None else None,
+            kinds,
             samples,
         )
         x = self._contents(nodes, node_features, weight.new_zeros(*adjacency.shape[:2], config.width))
@@ -192,28 +192,31 @@ class GraphTransformer(Model):
         if config.token == "cls":
             order = order - 1
         context = Context(positions=torch.arange(length, device=x.device)[None], mask=pairs.mask)
-        if length >= _LARGE and not self._fits(batch * length * length, x.device):
-            step = max(1, _AT_A_TIME // (batch * length * self._bytes_a_pair()))
+        fits = length < _LARGE or self._fits(batch * length * length, x.device)
+        step = max(1, _AT_A_TIME // (batch * length * self._bytes_a_pair()))
+        if pairs.kinds is not None and pairs.samples is not None:
+            kinds, places = pairs.kinds, pairs.samples
+            walks = self._walks(pairs, None)
+            stays = F.embedding(kinds.diagonal(0, 1, 2), walks)
+            e = self._pair_features(walks, pairs, degree, order, lambda grid: grid.flatten(0, 2)[places])
+            if fits:
+                context.pairs = F.embedding(kinds, e)
+            else:
+                context.pair_rows = PairRows(lambda first, last: F.embedding(kinds[:, first:last], e), step)
+        elif fits:
+            walks = self._walks(pairs, None)
+            stays = walks.diagonal(0, 1, 2).transpose(1, 2)
+            context.pairs = self._pair_features(walks, pairs, degree, order, lambda grid: grid)
+        else:
             some = [self._walks(pairs, rows).diagonal(rows[0], 1, 2) for rows in _spans(length, step)]
-            stays = torch.cat(some, dim=-1)
+            stays = torch.cat(some, dim=-1).transpose(1, 2)
 
             def make(first: int, last: int) -> Tensor:
-                rows = first, last
-                walks = self._walks(pairs, rows)
+                walks = self._walks(pairs, (first, last))
                 return self._pair_features(walks, pairs, degree, order, lambda grid: grid[:, first:last])
 
             context.pair_rows = PairRows(make, step)
-        else:
-            walks = self._walks(pairs, None)
-            stays = walks.diagonal(0, 1, 2)
-            if pairs.kinds is None or pairs.samples is None:
-                context.pairs = self._pair_features(walks, pairs, degree, order, lambda grid: grid)
-            else:
-                places = pairs.samples
-                walks = walks.flatten(0, 2)[places]
-                e = self._pair_features(walks, pairs, degree, order, lambda grid: grid.flatten(0, 2)[places])
-                context.pairs = F.embedding(pairs.kinds, e)
-        x = x + self.stem.nodes(stays.transpose(1, 2), degree, order)
+        x = x + self.stem.nodes(stays, degree, order)
         context = context.with_embeddings(x)
         if self.position is not None:
             context.shared = self.position.prepare(context)
@@ -222,7 +225,7 @@ class GraphTransformer(Model):
     def encode(self, x: Tensor, context: Context) -> Tensor:
         """What the head reads of each token: (B, T, D) as ``stems`` left it to (B, T, D)."""
         if context.pairs is not None and self._together:
-            layers = [cast(PairBias, block.token_mixer.position) for block in self.blocks]
+            layers = [cast(PairBias, cast(Block, block).token_mixer.position) for block in self.blocks]
             context = replace(context, shared=prepare_together(layers, context.pairs))
         for block in self.blocks:
             x = block(x, context)
@@ -358,27 +361,15 @@ class _Pairs:
         """The graphs with one node before all others, joined to each of them or to none."""
         wider = (0, 0, 1, 0, 1, 0)
         mask = None if self.mask is None else F.pad(self.mask, (1, 0), value=True)
-        bonds = F.pad(self.bonds, (1, 0, 1, 0))
-        adjacency, walks = bonds, None
+        adjacency = bonds = F.pad(self.bonds, (1, 0, 1, 0))
         if joined:
             others = torch.ones_like(bonds[:, 0]) if mask is None else mask.to(bonds.dtype)
             others[:, 0] = 0
             adjacency = bonds.clone()
             adjacency[:, 0], adjacency[:, :, 0] = others, others
-        elif self.walks is not None:
-            walks = F.pad(self.walks, wider)
-            walks[:, 0, 0, 0] = 1  # nobody's neighbour stays where it is
-        return replace(
-            self,
-            adjacency=adjacency,
-            mask=mask,
-            bonds=bonds,
-            edges=None if self.edges is None else F.pad(self.edges, wider),
-            edge_features=None if self.edge_features is None else F.pad(self.edge_features, wider),
-            walks=walks,
-            kinds=None,
-            samples=None,
-        )
+        edges = None if self.edges is None else F.pad(self.edges, wider)
+        features = None if self.edge_features is None else F.pad(self.edge_features, wider)
+        return _Pairs(adjacency, mask, bonds, edges, features, None, None, None)
 
 
 def _columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int) -> Tensor | None:

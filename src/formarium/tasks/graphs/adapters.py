@@ -1,0 +1,104 @@
+"""Graphs of other libraries, and back: networkx, and torch_geometric where it is installed."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from formarium.config import suggestion
+from formarium.errors import DataError
+from formarium.tasks.graphs.graph import Graph, make_graph
+
+if TYPE_CHECKING:
+    from torch_geometric.data import Data  # type: ignore[import-not-found, import-untyped, unused-ignore]
+
+
+def from_networkx(
+    graph: "nx.Graph[Any]",
+    node_types: Sequence[str] = (),
+    node_features: Sequence[str] = (),
+    edge_types: Sequence[str] = (),
+    edge_features: Sequence[str] = (),
+    target: str | None = None,
+    node_target: str | None = None,
+    name: str = "",
+) -> Graph:
+    """A graph of networkx, its nodes numbered in their order.
+
+    The names are of attributes to take along: whole numbers as types, numbers as features. target: an attribute of the
+    graph. Directed edges are taken for both directions, parallel ones for one. Raises DataError where one is lacking.
+    """
+    number = {node: index for index, node in enumerate(graph)}
+    ends = [(number[a], number[b]) for a, b in graph.edges()]
+    of_nodes, of_edges = [d for _, d in graph.nodes(data=True)], [d for _, _, d in graph.edges(data=True)]
+    return make_graph(
+        len(number),
+        np.array(ends, dtype=np.int64).reshape(-1, 2),
+        node_types=_attributes(of_nodes, node_types, "node"),
+        edge_types=_attributes(of_edges, edge_types, "edge"),
+        node_features=_attributes(of_nodes, node_features, "node"),
+        edge_features=_attributes(of_edges, edge_features, "edge"),
+        target=None if target is None else _attributes([graph.graph], [target], "graph")[0, 0],  # type: ignore[index]
+        node_targets=None if node_target is None else _attributes(of_nodes, [node_target], "node")[:, 0],  # type: ignore[index]
+        name=name or str(graph.graph.get("name", "")),
+    )
+
+
+def to_networkx(graph: Graph) -> "nx.Graph[int]":
+    """The graph without its features."""
+    made: nx.Graph[int] = nx.Graph()
+    made.add_nodes_from(range(graph.nodes))
+    made.add_edges_from(graph.edges.tolist())
+    return made
+
+
+def from_torch_geometric(data: "Data") -> Graph:
+    """A graph of torch_geometric: ``x`` and ``edge_attr`` of whole numbers are types, others features.
+
+    ``y`` with a row for each of several nodes is a target of nodes, else of the graph. Raises DataError for a graph
+    that is not one of nodes and pairs of them.
+    """
+    if getattr(data, "edge_index", None) is None or data.num_nodes is None:
+        raise DataError(
+            "a torch_geometric graph needs edge_index, and x or num_nodes; one with several kinds does not fit"
+        )
+    nodes, ends = int(data.num_nodes), data.edge_index.t().cpu().numpy()
+    given: dict[str, Any] = {}
+    for what, values in (("node", data.x), ("edge", data.edge_attr)):
+        if values is not None and values.numel():
+            kind = "features" if values.is_floating_point() else "types"
+            given[f"{what}_{kind}"] = values.detach().cpu().numpy()
+    if data.y is not None:
+        y = data.y.detach().cpu().numpy()
+        if y.ndim and len(y) == nodes > 1:
+            given["node_targets"] = y
+        else:
+            given["target"] = y[0] if y.ndim and len(y) == 1 else y
+    return make_graph(nodes, ends, **given)
+
+
+def as_graphs(data: Iterable[Any]) -> list[Graph]:
+    """Graphs of any of these kinds, also mixed: ours, of networkx, of torch_geometric (a whole data set of it, too)."""
+    return [_as_graph(item) for item in data]
+
+
+def _as_graph(item: Any) -> Graph:
+    if isinstance(item, Graph):
+        return item
+    if isinstance(item, nx.Graph):
+        return from_networkx(item)
+    if hasattr(item, "edge_index"):
+        return from_torch_geometric(item)
+    raise DataError(f"a graph is one of formarium's, of networkx or of torch_geometric, not a {type(item).__name__}")
+
+
+def _attributes(holders: Sequence[dict[str, Any]], names: Sequence[str], what: str) -> np.ndarray | None:
+    """(holders, names) of attributes; None without names."""
+    if not names:
+        return None
+    for holder in holders:
+        missing = [name for name in names if name not in holder]
+        if missing:
+            raise DataError(f"a {what} lacks the attribute {missing[0]!r}{suggestion(missing[0], map(str, holder))}")
+    return np.array([[holder[name] for name in names] for holder in holders]).reshape(len(holders), len(names))

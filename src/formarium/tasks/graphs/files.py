@@ -1,0 +1,247 @@
+"""Graphs from files: one graph in the usual formats, or many in tables of edges, nodes and graphs."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import networkx as nx
+import numpy as np
+
+from formarium.errors import DataError
+from formarium.tasks.graphs.graph import Graph, make_graph
+
+
+def read_graph(path: Path | str) -> "nx.Graph[Any]":
+    """The graph of a file: .graphml, .gml, .g6 (graph6), .s6 (sparse6), .json, or pairs of nodes line by line.
+
+    JSON is node-link data, ``{"nodes": ..., "edges": [[a, b], ...]}`` with a number or a list of nodes, or only a list
+    of pairs. Raises DataError, saying what is wrong, for a file that cannot be read so, and for one without nodes.
+    """
+    path = Path(path)
+    kind = path.suffix.lower().removeprefix(".")
+    read = _FORMATS.get(kind, _read_pairs)
+    try:
+        graph = read(path)
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}") from None
+    except DataError:
+        raise
+    except Exception as error:  # the readers of networkx raise many kinds, as their parsers do
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        what = kind if kind in _FORMATS else "list of edges"
+        raise DataError(f"{path} is not a readable {what} file: {reason}") from None
+    if not graph.number_of_nodes():
+        raise DataError(f"{path} holds a graph without nodes")
+    return graph
+
+
+def _read_graph6(path: Path) -> Any:
+    return cast(Any, nx).from_graph6_bytes(_only_line(path))  # the stubs want text, networkx bytes
+
+
+def _read_sparse6(path: Path) -> Any:
+    return cast(Any, nx).from_sparse6_bytes(_only_line(path))
+
+
+def _only_line(path: Path) -> bytes:
+    lines = [line for line in path.read_bytes().splitlines() if line.strip()]
+    if len(lines) != 1:
+        raise DataError(f"{path} holds {len(lines)} graphs, one a line, where one is wanted")
+    return lines[0].strip()
+
+
+def _read_json(path: Path) -> "nx.Graph[Any]":
+    data = json.loads(path.read_text(encoding="utf-8"))
+    nodes: Any = ()
+    if isinstance(data, Mapping):
+        edges = data.get("edges", data.get("links"))
+        nodes = data.get("nodes", ())
+    else:
+        edges = data
+    if not isinstance(edges, list):
+        raise DataError(f"{path} holds no list of edges: neither 'edges' nor 'links', nor pairs of nodes")
+    graph: nx.Graph[Any] = nx.Graph()
+    nodes = range(nodes) if isinstance(nodes, int) else nodes
+    graph.add_nodes_from(node["id"] if isinstance(node, Mapping) else node for node in nodes)
+    for edge in edges:
+        ends = (edge["source"], edge["target"]) if isinstance(edge, Mapping) else edge
+        if not isinstance(ends, list | tuple) or len(ends) < 2:
+            raise DataError(f"{path}: {edge!r} is not an edge between two nodes")
+        graph.add_edge(ends[0], ends[1])
+    return graph
+
+
+def _read_pairs(path: Path) -> "nx.Graph[Any]":
+    graph: nx.Graph[Any] = nx.Graph()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        words = line.partition("#")[0].replace(",", " ").split()
+        if len(words) == 1:
+            graph.add_node(words[0])
+        elif words[:2] not in (["source", "target"], ["from", "to"]) and words:
+            if len(words) > 3 and not words[2].startswith("{"):
+                raise DataError(f"{path}, line {number}, is not an edge: two nodes, and a weight at most")
+            graph.add_edge(words[0], words[1])
+    return graph
+
+
+_FORMATS: dict[str, Callable[[Path], "nx.Graph[Any]"]] = {
+    "graphml": nx.read_graphml,
+    "gml": lambda path: cast(Any, nx).read_gml(path, label=None),
+    "g6": _read_graph6,
+    "graph6": _read_graph6,
+    "s6": _read_sparse6,
+    "sparse6": _read_sparse6,
+    "json": _read_json,
+}
+
+
+def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = None) -> list[Graph]:
+    """Graphs from CSV files with headers, in the order in which they are first named.
+
+    edges: ``source``, ``target``; nodes (optional; else those that edges name): ``node``; graphs (optional): ``graph``.
+    Where there are several graphs, edges and nodes have a column ``graph`` as well. Columns whose names begin with
+    ``type`` are categories; in nodes and graphs a column ``label`` is a class and those that begin with ``target`` are
+    numbers that are asked for; all others are real features. Words count as categories in the order of the alphabet.
+    Raises DataError for what is missing or does not fit.
+    """
+    edge_rows, node_rows, graph_rows = (_rows(path) for path in (edges, nodes, graphs))
+    _need(edge_rows, ("source", "target"), edges)
+    several = "graph" in _columns(edge_rows) or bool(graph_rows)
+    if nodes is not None:
+        _need(node_rows, ("node", "graph") if several else ("node",), nodes)
+    if graphs is not None:
+        _need(graph_rows, ("graph",), graphs)
+        _need(edge_rows, ("graph",), edges)
+    tables = {
+        "edge": _Columns(edge_rows, edges, {"source", "target", "graph"}),
+        "node": _Columns(node_rows, nodes, {"node", "graph"}),
+        "graph": _Columns(graph_rows, graphs, {"graph"}),
+    }
+    names = list(dict.fromkeys(row.get("graph", "") for row in (*graph_rows, *node_rows, *edge_rows)))
+    of_edges, of_nodes = _by_graph(edge_rows), _by_graph(node_rows)
+    of_graphs = {row["graph"]: index for index, row in enumerate(graph_rows)}
+    made = []
+    for name in names:
+        own, held = of_edges.get(name, []), of_nodes.get(name, [])
+        if graph_rows and name not in of_graphs:
+            raise DataError(f"{graphs} says nothing of the graph {name!r}")
+        known = [node_rows[i]["node"] for i in held] if node_rows else []
+        ends = [(edge_rows[i]["source"], edge_rows[i]["target"]) for i in own]
+        number = {
+            node: index for index, node in enumerate(known or dict.fromkeys(end for edge in ends for end in edge))
+        }
+        strange = next((end for edge in ends for end in edge if end not in number), None)
+        if strange is not None:
+            raise DataError(f"{edges} joins the node {strange!r}, which {nodes} does not have")
+        made.append(
+            make_graph(
+                len(number),
+                np.array([(number[a], number[b]) for a, b in ends], dtype=np.int64).reshape(-1, 2),
+                node_types=tables["node"].types(held),
+                edge_types=tables["edge"].types(own),
+                node_features=tables["node"].features(held),
+                edge_features=tables["edge"].features(own),
+                target=tables["graph"].target(of_graphs[name]) if graph_rows else None,
+                node_targets=tables["node"].target(held) if node_rows else None,
+                name=name,
+            )
+        )
+    return made
+
+
+class _Columns:
+    """The columns of one file, as numbers."""
+
+    def __init__(self, rows: Sequence[Mapping[str, str]], path: Path | None, keys: set[str]) -> None:
+        names = [name for name in _columns(rows) if name not in keys]
+        asked = [n for n in names if n == "label" or n.startswith("target")] if "source" not in keys else []
+        if "label" in asked and len(asked) > 1:
+            raise DataError(f"{path} has both a label and targets, of which one can be asked for")
+        typed = [n for n in names if n.startswith("type")]
+        rest = [n for n in names if n not in asked and n not in typed]
+        self._target = _stacked([_categories(rows, n) if n == "label" else _numbers(rows, n, path) for n in asked])
+        self._types = _stacked([_categories(rows, n) for n in typed])
+        self._features = _stacked([_numbers(rows, n, path) for n in rest])
+
+    def types(self, rows: Sequence[int]) -> np.ndarray | None:
+        return None if self._types is None else self._types[rows]
+
+    def features(self, rows: Sequence[int]) -> np.ndarray | None:
+        return None if self._features is None else self._features[rows]
+
+    def target(self, rows: Sequence[int] | int) -> np.ndarray | None:
+        if self._target is None:
+            return None
+        return self._target[rows, 0] if self._target.shape[1] == 1 else self._target[rows]
+
+
+def _stacked(columns: Sequence[np.ndarray]) -> np.ndarray | None:
+    return np.stack(columns, axis=1) if columns else None
+
+
+def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None) -> np.ndarray:
+    values = []
+    for number, row in enumerate(rows, 2):
+        try:
+            values.append(float(row[name]))
+        except ValueError:
+            raise DataError(
+                f"{path}, line {number}: {row[name]!r} in the column {name!r} is no number; the names of columns of "
+                "categories begin with 'type'"
+            ) from None
+    return np.array(values)
+
+
+def _categories(rows: Sequence[Mapping[str, str]], name: str) -> np.ndarray:
+    values = [row[name] for row in rows]
+    if all(value.isdecimal() for value in values):
+        return np.array([int(value) for value in values])
+    order = {value: index for index, value in enumerate(sorted(set(values)))}
+    return np.array([order[value] for value in values])
+
+
+def _rows(path: Path | None) -> list[dict[str, str]]:
+    if path is None:
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return [_filled(row, path, number) for number, row in enumerate(csv.DictReader(file), 2)]
+    except FileNotFoundError:
+        raise DataError(f"there is no file {path}") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a readable CSV file: {error}") from None
+
+
+def _filled(row: Mapping[Any, Any], path: Path, number: int) -> dict[str, str]:
+    if None in row or None in row.values():
+        raise DataError(f"{path}, line {number}, has not as many entries as the header has names")
+    return {name.strip(): value.strip() for name, value in row.items()}
+
+
+def _columns(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    return list(rows[0]) if rows else []
+
+
+def _need(rows: Sequence[Mapping[str, str]], names: Sequence[str], path: Path) -> None:
+    if not rows:
+        raise DataError(f"{path} holds no rows")
+    missing = [name for name in names if name not in rows[0]]
+    if missing:
+        raise DataError(f"{path} has no column {missing[0]!r}; it has {', '.join(rows[0])}")
+
+
+def _by_graph(rows: Sequence[Mapping[str, str]]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for index, row in enumerate(rows):
+        found.setdefault(row.get("graph", ""), []).append(index)
+    return found
+
+
+def tables_of(path: Path) -> Iterator[Path | None]:
+    """The files of edges, nodes and graphs that a folder, or a file of edges and its neighbours, has."""
+    folder, edges = (path, path / "edges.csv") if path.is_dir() else (path.parent, path)
+    yield edges
+    for name in ("nodes.csv", "graphs.csv"):
+        yield folder / name if (folder / name).is_file() else None

@@ -1,0 +1,95 @@
+"""Sets of graphs by name: made on the spot, from files, from torch_geometric, or from a function of the user's."""
+
+import ast
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from formarium.config import suggestion
+from formarium.errors import DataError
+from formarium.files import cache_folder
+from formarium.tasks.graphs.adapters import as_graphs
+from formarium.tasks.graphs.atlas import atlas
+from formarium.tasks.graphs.files import read_tables, tables_of
+from formarium.tasks.graphs.graph import Graph
+
+SPLITS = ("train", "validation", "test")
+
+
+def load(source: str, target: str, held_out: float) -> dict[str, list[Graph]]:
+    """The graphs of a source in splits: its own, else drawn by chance, the same each time.
+
+    source: ``atlas``; a folder of edges.csv, nodes.csv and graphs.csv, or a file of edges; a data set of
+    torch_geometric with its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs
+    or graphs by split. target: what is asked of the atlas. held_out: share of each of validation and test. A single
+    graph is in all splits, which are then of its nodes. Raises DataError for a source that cannot be used.
+    """
+    found = _found(source, target)
+    splits = found if isinstance(found, Mapping) else {"all": found}
+    graphs = {split: as_graphs(some) for split, some in splits.items()}
+    if set(graphs) == set(SPLITS):
+        return graphs
+    if set(graphs) != {"all"}:
+        raise DataError(f"{source!r} has the splits {', '.join(graphs)}; they are {', '.join(SPLITS)}, or none")
+    all_of = graphs["all"]
+    if len(all_of) == 1:
+        return dict.fromkeys(SPLITS, all_of)
+    order = np.random.default_rng(0).permutation(len(all_of))
+    size = max(1, round(held_out * len(all_of)))
+    if len(all_of) < 2 * size + 1:
+        raise DataError(f"{source!r} has {len(all_of)} graphs, too few to hold some out for validation and test")
+    ends = {"validation": order[:size], "test": order[size : 2 * size], "train": order[2 * size :]}
+    return {split: [all_of[i] for i in np.sort(ends[split])] for split in SPLITS}
+
+
+def _found(source: str, target: str) -> Any:
+    if source == "atlas":
+        return atlas(target)
+    if source.startswith("pyg:"):
+        return _torch_geometric(source.removeprefix("pyg:"))
+    path = Path(source).expanduser()
+    if path.exists():
+        edges, nodes, graphs = tables_of(path)
+        return read_tables(edges or path, nodes, graphs)
+    if ":" in source and "/" not in source:
+        return _function(source)
+    raise DataError(f"no graphs at {source!r}: no such file or folder{suggestion(source, ['atlas'])}")
+
+
+def _function(source: str) -> Any:
+    module, _, name = source.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError) as error:
+        raise DataError(f"{source!r} names no function that returns graphs: {error}") from None
+
+
+def _torch_geometric(text: str) -> Any:
+    """A data set of torch_geometric, in its own splits where its class takes a ``split``."""
+    try:
+        from torch_geometric import datasets  # type: ignore[import-not-found, import-untyped, unused-ignore]
+    except ImportError:
+        raise DataError("data sets of torch_geometric need it installed: pip install torch_geometric") from None
+    try:
+        call = ast.parse(text, mode="eval").body
+        name = ast.unparse(call.func if isinstance(call, ast.Call) else call)
+        keywords = call.keywords if isinstance(call, ast.Call) else []
+        given = {str(k.arg): ast.literal_eval(k.value) for k in keywords}
+    except (SyntaxError, ValueError):
+        raise DataError(f"{text!r} is not of the form Dataset(name='...')") from None
+    kind = getattr(datasets, name, None)
+    if kind is None:
+        raise DataError(f"torch_geometric has no data set {name!r}{suggestion(name, datasets.__all__)}")
+    root = str(cache_folder("graphs", name))
+    try:
+        parameters = kind.__init__.__code__.co_varnames
+        if "split" in parameters and "split" not in given:
+            names = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
+            return {split: list(kind(root=root, split=theirs, **given)) for split, theirs in names.items()}
+        return list(kind(root=root, **given))
+    except Exception as error:  # downloads and processing raise many kinds
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"the data set {text} of torch_geometric cannot be had: {reason}") from None

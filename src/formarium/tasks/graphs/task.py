@@ -1,0 +1,265 @@
+"""Answers about graphs, and about their nodes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from formarium.config import BaseConfig, ConfigError
+from formarium.errors import DataError
+from formarium.models.graph_transformer import GraphTransformer
+from formarium.models.model import Model
+from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
+from formarium.tasks.graphs.graph import Graph, widths
+from formarium.tasks.graphs.sources import SPLITS, load
+from formarium.tasks.task import Metric, Split, Task
+
+_PAIRS = 1 << 17  # pairs of nodes of one evaluation batch, to bound memory
+
+
+class Graphs(Task):
+    """Regression on, or classification of, graphs or nodes.
+
+    data, target, held_out: see ``formarium.tasks.graphs.sources.load``. Whole-number targets are classes (-1: unknown),
+    others are regressed on (NaN: unknown), with the ``objective`` ``l1`` or ``mse`` in units of the standard deviation
+    in training. Of one graph alone, nodes are held out instead. pool: training batches are cut from so many batches at
+    a time sorted by size, so that little is spent on filling graphs up; 1 for batches by chance alone.
+
+    Metrics: ``loss``; of regression ``mae``, ``rmse`` and ``r2`` in the target's own units; of classification
+    ``accuracy`` and ``macro_f1``.
+    """
+
+    @dataclass(frozen=True)
+    class Config(BaseConfig):
+        data: str = "atlas"
+        target: str = "spanning_trees"
+        objective: Literal["l1", "mse"] = "l1"
+        held_out: float = 0.1
+        pool: int = 16
+
+    metrics: ClassVar[dict[str, Any]] = {
+        "loss": "lower",
+        "mae": "lower",
+        "rmse": "lower",
+        "r2": "higher",
+        "accuracy": "higher",
+        "macro_f1": "higher",
+    }
+    unit: ClassVar[str] = "graphs"
+
+    def __init__(self, config: Config | None = None) -> None:
+        self.config = config = config or self.Config()
+        if not 0 < config.held_out < 0.5:
+            raise ConfigError(
+                f"the share held out for each of validation and test lies in (0, 0.5), not at {config.held_out:g}"
+            )
+        if config.pool < 1:
+            raise ConfigError("a pool is at least one batch")
+        self._walks: Walks | None = None
+        self._order = lru_cache(maxsize=2)(self._permuted)
+
+    def prepare(self) -> None:
+        if not self.of_nodes and self.graphs["train"][0].target is None:
+            raise DataError(f"{self.config.data!r} asks for nothing: neither graphs nor nodes have a target")
+        _ = self._scale, self.classes
+
+    @cached_property
+    def graphs(self) -> dict[str, list[Graph]]:
+        """The graphs of each split, read at first use."""
+        return load(self.config.data, self.config.target, self.config.held_out)
+
+    @cached_property
+    def of_nodes(self) -> bool:
+        """Whether nodes are asked about."""
+        return self.graphs["train"][0].node_targets is not None
+
+    @cached_property
+    def _node_split(self) -> np.ndarray | None:
+        """Of one graph alone, the number of each node's split."""
+        graphs = self.graphs["train"]
+        if not self.of_nodes or len(graphs) > 1 or self.graphs["test"][0] is not graphs[0]:
+            return None
+        places = np.random.default_rng(0).random(graphs[0].nodes)
+        return np.where(places < self.config.held_out, 1, np.where(places < 2 * self.config.held_out, 2, 0))
+
+    def _targets(self, split: Split) -> np.ndarray:
+        """All targets of a split, (rows,) or (rows, O)."""
+        graphs = self.graphs[split]
+        try:
+            if not self.of_nodes:
+                return np.stack([np.asarray(graph.target) for graph in graphs])
+            rows = np.concatenate([cast(np.ndarray, graph.node_targets) for graph in graphs])
+        except (TypeError, ValueError):
+            raise DataError(f"the graphs of {self.config.data!r} have not all a target of one shape") from None
+        node_split = self._node_split
+        return rows if node_split is None else rows[node_split == SPLITS.index(split)]
+
+    @cached_property
+    def classes(self) -> int | None:
+        """How many classes there are; None where a number is asked for."""
+        targets = self._targets("train")
+        if not np.issubdtype(targets.dtype, np.integer):
+            if not np.isfinite(targets).any():
+                raise DataError(f"no target of {self.config.data!r} is a finite number")
+            return None
+        if targets.ndim > 1:
+            raise DataError("classes are one whole number for each graph or node")
+        splits: tuple[Split, ...] = ("train", "validation", "test")
+        return int(max(self._targets(split).max(initial=-1) for split in splits)) + 1
+
+    @cached_property
+    def _scale(self) -> tuple[Tensor, Tensor]:
+        targets = self._targets("train").astype(np.float64)
+        spread = np.nanstd(targets, axis=0)
+        mean = np.nanmean(targets, axis=0)
+        return torch.as_tensor(mean).float(), torch.as_tensor(np.where(spread > 0, spread, 1.0)).float()
+
+    def baseline(self) -> GraphTransformer.Config:
+        small = GraphTransformer.Config(width=32, depth=4, heads=4)
+        stem = small.stem.replace(steps=16, hidden=64)
+        return cast(GraphTransformer.Config, self.adapt(replace(small, stem=stem)))
+
+    def adapt(self, model: BaseConfig) -> BaseConfig:
+        if not isinstance(model, GraphTransformer.Config):
+            raise ConfigError(f"a task on graphs takes a GraphTransformer, which a {model.name()} is not")
+        found = widths([graph for split in SPLITS for graph in self.graphs[split]])
+        shape = self._targets("train").shape
+        # The batches that come now are most likely for this model.
+        if self._walks is None or (self._walks.steps, self._walks.symmetric) != (
+            model.stem.steps,
+            model.stem.symmetric,
+        ):
+            self._walks = Walks(model.stem.steps, model.stem.symmetric)
+        return model.replace(
+            node_types=found.node_types,
+            node_features=found.node_features,
+            edge_types=found.edge_types,
+            edge_features=found.edge_features,
+            level="node" if self.of_nodes else "graph",
+            outputs=self.classes or (shape[1] if len(shape) > 1 else 1),
+        )
+
+    def batches_per_epoch(self, batch_size: int) -> int:
+        return max(1, len(self.graphs["train"]) // batch_size)
+
+    def batches(
+        self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[GraphBatch]:
+        graphs, whole = self.graphs["train"], batch_size * world
+        number = start
+        while True:
+            pool, place = divmod(number, self.config.pool)
+            drawn = self._drawn(pool * self.config.pool * whole, self.config.pool * whole, seed)
+            by_size = drawn[np.argsort([graphs[i].nodes for i in drawn], kind="stable")]
+            turn = np.random.default_rng((seed, 1, pool)).permutation(self.config.pool)[place]
+            own = by_size[turn * whole : (turn + 1) * whole][rank::world]
+            yield self._batch([graphs[i] for i in own], "train")
+            number += 1
+
+    def _drawn(self, first: int, count: int, seed: int) -> np.ndarray:
+        """Numbers of training graphs from place ``first`` on in an endless row of shuffled epochs."""
+        size = len(self.graphs["train"])
+        epochs = range(first // size, (first + count - 1) // size + 1)
+        row = np.concatenate([self._order(seed, epoch) for epoch in epochs])
+        return row[first - epochs[0] * size :][:count]
+
+    def _permuted(self, seed: int, epoch: int) -> np.ndarray:
+        return np.random.default_rng((seed, 0, epoch)).permutation(len(self.graphs["train"]))
+
+    def _batch(self, graphs: Sequence[Graph], split: Split) -> GraphBatch:
+        batch = collate(graphs, self._walks)
+        node_split = self._node_split
+        if node_split is None or batch.node_targets is None:
+            return batch
+        held = torch.from_numpy(node_split != SPLITS.index(split))
+        unknown = -1 if self.classes else float("nan")
+        held = held.view(1, -1, *[1] * (batch.node_targets.dim() - 2))
+        return replace(batch, node_targets=batch.node_targets.masked_fill(held, unknown))
+
+    def units(self, batch: GraphBatch) -> int:
+        return len(batch)
+
+    def loss(self, model: Model, batch: GraphBatch) -> Tensor:
+        answers, targets, _ = self._answers(model, batch)
+        return self._losses(answers, targets).mean()
+
+    def _answers(self, model: Model, batch: GraphBatch) -> tuple[Tensor, Tensor, Tensor]:
+        """Answers and the targets that are known, in rows; of regression in units, which stand beside them."""
+        stem = cast(GraphTransformer, model).config.stem
+        if self._walks is None or (stem.steps, stem.symmetric) != (self._walks.steps, self._walks.symmetric):
+            batch = replace(batch, walks=None, kinds=None, samples=None)
+        answers: Tensor = model(**batch.inputs())
+        targets = batch.node_targets if self.of_nodes else batch.targets
+        if targets is None:
+            raise DataError("this batch of graphs has no targets")
+        if self.of_nodes:
+            real = torch.ones_like(answers[..., 0], dtype=torch.bool) if batch.mask is None else batch.mask
+            answers, targets = answers[real], targets[real]
+        if self.classes:
+            known = targets >= 0
+            return answers[known], targets[known], answers.new_ones(int(known.sum()))
+        mean, spread = (s.to(answers.device) for s in self._scale)
+        targets = (targets.to(answers.dtype) - mean) / spread
+        targets = targets.reshape(answers.shape)
+        known = ~targets.isnan()
+        return answers[known], targets[known], spread.expand(answers.shape)[known]
+
+    def _losses(self, answers: Tensor, targets: Tensor) -> Tensor:
+        if self.classes:
+            return F.cross_entropy(answers.float(), targets, reduction="none")
+        error = (answers - targets).float()
+        return error.abs() if self.config.objective == "l1" else error.square()
+
+    @torch.no_grad()
+    def evaluate(self, model: Model, split: Split = "validation", metrics: Sequence[str] = ()) -> dict[str, Metric]:
+        names = list(metrics) or [self.headline]
+        device = next(model.parameters()).device
+        was_training = model.training
+        model.eval()
+        parts = [self._answers(model, batch.to(device)) for batch in self._whole(split)]
+        model.train(was_training)
+        answers, targets, units = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))
+        if not len(targets):
+            raise DataError(f"the {split} split has no known targets")
+        measured = {"loss": float(self._losses(answers, targets).double().mean())}
+        measured |= _of_classes(answers, targets) if self.classes else _of_numbers(answers, targets, units)
+        unknown = [name for name in names if name not in measured]
+        if unknown:
+            raise ConfigError(f"{unknown[0]!r} is not measured of these targets; there are: {', '.join(measured)}")
+        return {name: measured[name] for name in names}
+
+    def _whole(self, split: Split) -> Iterator[GraphBatch]:
+        """All graphs of a split once, by size."""
+        graphs = sorted(self.graphs[split], key=lambda graph: graph.nodes)
+        first = 0
+        while first < len(graphs):
+            last = first + 1
+            while last < len(graphs) and (last - first + 1) * graphs[last].nodes ** 2 <= _PAIRS:
+                last += 1
+            yield self._batch(graphs[first:last], split)
+            first = last
+
+
+def _of_numbers(answers: Tensor, targets: Tensor, units: Tensor) -> dict[str, float]:
+    error = (answers - targets).double()
+    own = error * units
+    around = targets.double() - targets.double().mean()
+    return {
+        "mae": float(own.abs().mean()),
+        "rmse": float(own.square().mean().sqrt()),
+        "r2": 1 - float(error.square().sum() / around.square().sum().clamp(min=1e-12)),
+    }
+
+
+def _of_classes(answers: Tensor, targets: Tensor) -> dict[str, float]:
+    said = answers.argmax(-1)
+    scores = []
+    for kind in targets.unique():
+        right = ((said == kind) & (targets == kind)).sum()
+        scores.append(2 * right / ((said == kind).sum() + (targets == kind).sum()))
+    return {"accuracy": float((said == targets).double().mean()), "macro_f1": float(torch.stack(scores).mean())}
