@@ -1,4 +1,5 @@
 from .forecasting.task import Forecasting as Forecasting
+from .graphs.task import Graphs as Graphs
 from .language.task import Language as Language
 from .links.synthetic import Geometries as Geometries
 from .links.task import Links as Links
