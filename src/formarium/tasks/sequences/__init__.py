@@ -1,0 +1,1 @@
+"""Synthetic sequences: a question about every token, whose answer is known."""
