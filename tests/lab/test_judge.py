@@ -5,7 +5,7 @@ import math
 import pytest
 
 from formarium.errors import FormariumError
-from formarium.lab.claim import Contrast, Exponent
+from formarium.lab.claim import Contrast, Exponent, Speedup
 from formarium.lab.prove import in_words, judge
 from formarium.lab.statistics import overall
 
@@ -84,3 +84,38 @@ def test_words_name_what_decided() -> None:
 def test_unknown_metric_is_named_with_the_nearest() -> None:
     with pytest.raises(FormariumError, match="did you mean 'loss'"):
         judge([Contrast("B", "A", metric="los")], numbers([1.0], [1.0]))
+
+
+def curves(own: list[float], other: list[float], rates: tuple[float, float] = (1.0, 1.0)) -> list[dict]:
+    arms = {"A": (own, rates[0]), "B": (other, rates[1])}
+    return [{n: {"losses": c, "rate": r, "diverged": None} for n, (c, r) in arms.items()}] * 2
+
+
+def test_speedup_counts_steps_and_seconds() -> None:
+    slow = [10.0 - n / 100 for n in range(1000)]
+    fast = [10.0 - n / 50 for n in range(1000)]
+    (finding,) = judge([Speedup("A", "B", factor=1.5)], curves(fast, slow))
+    assert finding.verdict == "supported"
+    # The smoothed curve of B ends where A is half a window behind the middle of its own run.
+    assert finding.effect == pytest.approx(2.0, rel=0.05)
+    assert judge([Speedup("B", "A", factor=1.5)], curves(fast, slow))[0].values == [0.0, 0.0]
+    assert judge([Speedup("A", "B")], curves(slow, slow))[0].values == [1.0, 1.0]
+    (timed,) = judge([Speedup("A", "B", factor=1.5, in_time=True)], curves(fast, slow, (1.0, 2.0)))
+    assert timed.verdict == "refuted"
+    assert timed.effect == pytest.approx(finding.effect / 2)
+
+
+def test_a_curve_must_stay_where_it_came() -> None:
+    slow = [10.0 - n / 100 for n in range(1000)]
+    dip = [0.0 if 100 <= n < 300 else 10.0 - n / 50 for n in range(1000)]
+    assert judge([Speedup("A", "B")], curves(dip, slow))[0].effect == pytest.approx(2.0, rel=0.05)
+
+
+def test_a_diverged_curve_is_never_sooner() -> None:
+    rows = curves([1.0] * 100, [1.0] * 100)
+    rows[0]["A"]["diverged"] = 3
+    assert judge([Speedup("A", "B")], rows)[0].verdict == "refuted"
+    assert judge([Speedup("B", "A", factor=2)], rows)[0].verdict == "inconclusive"
+    with pytest.raises(FormariumError, match="no variant 'C' ran"):
+        judge([Speedup("C", "A")], rows)
+    assert judge([Speedup("C", "A", decides=False)], rows) == []

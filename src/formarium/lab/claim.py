@@ -125,6 +125,23 @@ class Exponent:
 
 
 @dataclass(frozen=True)
+class Speedup:
+    """What must be true of learning curves: ``variant`` comes to the final loss of ``against`` ``factor`` times sooner.
+
+    The effect of a seed is the steps of the run over those after which the training loss of ``variant``, smoothed over
+    a twentieth of the run, stays at or below the final one of ``against``; 0 where it never does. in_time: in seconds
+    of training instead of steps.
+    """
+
+    variant: str
+    against: str
+    factor: float = 1.0
+    in_time: bool = False
+    decides: bool = True
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Exact:
     """A computed equality or bound.
 
@@ -134,6 +151,9 @@ class Exact:
 
     function: str
     settings: Mapping[Scale, Setting]
+
+
+Requirement = Contrast | Exponent | Speedup
 
 
 @dataclass(frozen=True)
@@ -150,7 +170,7 @@ class Claim:
     source: str
     kind: Kind
     experiment: Comparison | Measurement | Exact | None = None
-    requires: tuple[Contrast | Exponent, ...] = ()
+    requires: tuple[Requirement, ...] = ()
     notes: str = ""
 
     def available(self) -> tuple[Scale, ...]:

@@ -18,13 +18,15 @@ from formarium.lab.claim import (
     Exact,
     Exponent,
     Measurement,
+    Requirement,
     Scale,
     Setting,
+    Speedup,
 )
 from formarium.lab.comparison import ComparisonResult, compare, with_seeds
 from formarium.lab.record import ArmRecord, Finding, Record, surroundings, thinned
 from formarium.lab.runs import Workers, code_fingerprint, default_processes, distributed, function
-from formarium.lab.statistics import Verdict, overall, slope, verdict
+from formarium.lab.statistics import Verdict, overall, slope, speedup, verdict
 from formarium.progress import notice, progress
 
 Numbers = list[dict[str, dict[str, Any]]]  # one entry a seed: variant to metric to number, or to size to number
@@ -142,27 +144,35 @@ def _prove(card: Card, claim: Claim, scale: Scale, options: Options, wanted: Map
 
 
 def _numbers(result: ComparisonResult) -> Numbers:
-    """The metrics and probes of every trained model, with what its training cost beside them."""
+    """The metrics and probes of every trained model, with what its training cost and its learning curve beside them."""
     numbers: Numbers = []
     for seed in range(result.seeds):
         row = {}
         for name, arm in result.arms.items():
             outcome = arm.outcomes[seed]
             costs = {"rate": outcome.rate, "parameters": arm.arm.parameters, "diverged": outcome.diverged}
-            row[name] = {**outcome.metrics, **costs}
+            row[name] = {**outcome.metrics, **costs, "losses": outcome.losses}
         numbers.append(row)
     return numbers
 
 
-def judge(requirements: Sequence[Contrast | Exponent], numbers: Numbers) -> list[Finding]:
+def judge(requirements: Sequence[Requirement], numbers: Numbers) -> list[Finding]:
     """Each requirement against the numbers of all seeds; one beside the verdict only if its variants ran."""
     ran = set(numbers[0]) if numbers else set()
     found = []
     for r in requirements:
-        named = {r.variant, r.against} - {None} if isinstance(r, Contrast) else {r.variant}
+        named = {r.variant} if isinstance(r, Exponent) else {r.variant, r.against} - {None}
         if r.decides or named <= ran:
-            found.append(_contrast(r, numbers) if isinstance(r, Contrast) else _exponent(r, numbers))
+            found.append(_judged(r, numbers))
     return found
+
+
+def _judged(requirement: Requirement, numbers: Numbers) -> Finding:
+    if isinstance(requirement, Contrast):
+        return _contrast(requirement, numbers)
+    if isinstance(requirement, Exponent):
+        return _exponent(requirement, numbers)
+    return _speedup(requirement, numbers)
 
 
 def _contrast(contrast: Contrast, numbers: Numbers) -> Finding:
@@ -235,6 +245,35 @@ def _exponent(requirement: Exponent, numbers: Numbers) -> Finding:
         decides=requirement.decides,
         metric=requirement.over,
         variant=requirement.variant,
+    )
+
+
+def _speedup(requirement: Speedup, numbers: Numbers) -> Finding:
+    effects: list[float] = []
+    for row in numbers:
+        # Read as the numbers of a contrast are, so that an absent or diverged arm is treated alike.
+        rates = [_number(row, name, "rate") for name in (requirement.variant, requirement.against)]
+        diverged = [math.isnan(rate) for rate in rates]
+        if any(diverged):
+            effects.append(1.0 if all(diverged) else -math.inf if diverged[0] else math.inf)
+            continue
+        found = speedup(row[requirement.variant]["losses"], row[requirement.against]["losses"])
+        effects.append(found * rates[0] / rates[1] if requirement.in_time else found)
+    decided, interval = verdict(effects, requirement.factor)
+    what = "seconds" if requirement.in_time else "steps"
+    return Finding(
+        label=requirement.label
+        or f"{requirement.variant} at the last loss of {requirement.against} in 1/{requirement.factor:g} of the {what}",
+        verdict=decided,
+        effect=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        margin=requirement.factor,
+        values=effects,
+        decides=requirement.decides,
+        metric=f"speedup in {what}",
+        variant=requirement.variant,
+        against=requirement.against,
     )
 
 

@@ -72,3 +72,15 @@ def power(effect: float, deviation: float, n: int, margin: float = 0.0) -> float
 def slope(sizes: Sequence[float], costs: Sequence[float]) -> float:
     """The exponent of a cost in a size: least squares of log cost on log size."""
     return float(np.polyfit(np.log(sizes), np.log(costs), 1)[0])
+
+
+def speedup(own: Sequence[float], other: Sequence[float], share: float = 0.05) -> float:
+    """How many times sooner a learning curve is where another one of as many steps ends, and stays there; 0 if never.
+
+    Both are smoothed by the mean over the last ``share`` of the steps, against the noise of single batches.
+    """
+    window = max(1, round(share * len(other)))
+    smooth, target = (np.convolve(curve, np.ones(window) / window, mode="valid") for curve in (own, other[-window:]))
+    above = np.flatnonzero(smooth > target[-1])
+    steps = window + (int(above[-1]) + 1 if len(above) else 0)
+    return len(other) / steps if steps <= len(own) else 0.0

@@ -4,13 +4,13 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from formarium.config import BaseConfig, ConfigError
+from formarium.config import BaseConfig, ConfigError, parse
 from formarium.models.decoder import Decoder
 from formarium.models.generation import Sampling, generate
 
@@ -44,6 +44,31 @@ def training_seconds(models: Mapping[str, nn.Module], tokens: Tensor, repeats: i
         return run
 
     return interleaved({name: step(model) for name, model in models.items()}, repeats)
+
+
+def step_seconds(
+    seed: int,
+    model: str,
+    variants: Mapping[str, Mapping[str, Any]],
+    batch: int,
+    length: int,
+    repeats: int,
+    compiled: bool = False,
+) -> dict[str, dict[str, float]]:
+    """Seconds of a forward and backward pass of a decoder and its variants, in turn: the median of ``repeats``.
+
+    A function for a ``Measurement``: the model as text, the changes of each variant by its name.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    base = parse(model)
+    tokens = torch.randint(256, (batch, length), generator=torch.Generator().manual_seed(seed)).to(device)
+    models: dict[str, nn.Module] = {
+        name: base.override(changes).build().to(device) for name, changes in variants.items()
+    }
+    if compiled:
+        models = {name: cast(nn.Module, torch.compile(own)) for name, own in models.items()}
+    seconds = training_seconds(models, tokens, repeats)
+    return {name: {"seconds": statistics.median(own)} for name, own in seconds.items()}
 
 
 def bench_decoders(
