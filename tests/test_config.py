@@ -7,7 +7,7 @@ import math
 import string
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -43,6 +43,7 @@ class Engine(Configurable):
         limit: int | None = None
         kind: Literal["otto", "diesel"] = "otto"
         inner: BaseConfig | None = None
+        extra: dict[str, float] = field(default_factory=dict)
 
     def __init__(self, size: int, colour: str = "red", config: Config | None = None) -> None:
         self.size, self.colour, self.config = size, colour, config or self.Config()
@@ -75,6 +76,7 @@ engines = st.builds(
     on=st.booleans(),
     limit=st.none() | st.integers(),
     kind=st.sampled_from(["otto", "diesel"]),
+    extra=st.dictionaries(texts.filter(lambda text: not set("{}") & set(text)), st.integers(), max_size=2),
     inner=st.none() | st.builds(Engine.Config, label=texts) | st.builds(Turbo.Config, power=st.floats(-1, 1)),
 )
 
@@ -163,6 +165,7 @@ def test_describing_names_what_differs() -> None:
         (f"{ENGINE}(gears=(1, 2, 3))", Engine.Config(gears=(1, 2, 3))),
         (f"{ENGINE}(gears=[4])", Engine.Config(gears=(4,))),
         (f"{ENGINE}(gears=())", Engine.Config(gears=())),
+        (f"{ENGINE}(extra={{'a': 1}}, gears=())", Engine.Config(extra={"a": 1}, gears=())),
         (f"{ENGINE}(pair=(b, 1))", Engine.Config(pair=("b", 1.0))),
         (f"{ENGINE}(label='it\\'s, (so)', on=False)", Engine.Config(label="it's, (so)")),
         (f"{ENGINE}(inner={ENGINE})", Engine.Config(inner=Engine.Config())),
@@ -187,6 +190,17 @@ def test_overriding_reaches_into_nested_configurations() -> None:
     assert changed.position.name() == "ALiBi"
     assert base == Decoder.Config()
     assert changed.override({}) == changed
+
+
+def test_tuples_are_overridden_as_they_are_typed() -> None:
+    parts = parse("Combined").override({"parts": "(Learned, RoPE(base=5e5))"}).parts  # type: ignore[attr-defined]
+    assert [part.describe() for part in parts] == ["Learned", "RoPE(base=500000.0)"]
+    assert Engine.Config().override({"gears": "(3, 4)"}).gears == (3, 4)
+    assert Engine.Config().override({"gears": "[]"}).gears == ()
+    with pytest.raises(ConfigError, match=r"gears of .* must be tuple\[int, ...\], not '3'"):
+        Engine.Config().override({"gears": "3"})
+    with pytest.raises(ConfigError, match=r"'\(3' is not of the form"):
+        Engine.Config().override({"gears": "(3"})
 
 
 @given(st.integers(1, 10**6), st.floats(1e-6, 1e6), st.booleans())
@@ -233,6 +247,8 @@ def test_text_and_values_override_alike(steps: int, rate: float, compiled: bool)
         ("Decoder(position=RoPE(bas=1))", "RoPE has no setting 'bas'; did you mean 'base'?"),
         ("Decoder(stem=RoPE)", "stem of Decoder must be Config"),
         (f"{ENGINE}(pair=(a, b))", f"pair of {ENGINE} must be tuple[str, float], not ('a', 'b')"),
+        (f"{ENGINE}(extra={{a}})", "is not of the form"),
+        (f"{ENGINE}(extra=3)", f"extra of {ENGINE} must be dict[str, float], not 3"),
         (f"{ENGINE}(pair=(a,))", f"pair of {ENGINE} must be tuple[str, float], not ('a',)"),
         (f"{__name__}:Sealed", f"{__name__}:Sealed needs must, as in {__name__}:Sealed(must=...)"),
         (f"{__name__}:Sealed(may=3)", "needs must"),

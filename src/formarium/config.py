@@ -188,10 +188,7 @@ def parse(text: str) -> BaseConfig:
     Values are numbers, True, False, None, quoted texts, tuples, names and nested configurations; a text without quotes,
     commas, brackets and "=" needs no quotes.
     """
-    words = _words(text)
-    value = _value(words, text)
-    if words:
-        raise _misshapen(text)
+    value = _read(text)
     if isinstance(value, str):
         value = _made(resolve(value), {})
     if not isinstance(value, BaseConfig):
@@ -199,8 +196,17 @@ def parse(text: str) -> BaseConfig:
     return value
 
 
+def _read(text: str) -> Any:
+    """A number, True, False, None, a text, a tuple, a mapping, or a configuration with fields."""
+    words = _words(text)
+    value = _value(words, text)
+    if words:
+        raise _misshapen(text)
+    return value
+
+
 _WORD = re.compile(
-    r"""\s*(?:(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<mark>[()\[\],=])|(?P<bare>[^'"()\[\],=]*[^'"()\[\],=\s]))"""
+    r"""\s*(?:(?P<mapping>\{[^{}]*\})|(?P<quoted>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")|(?P<mark>[()\[\],=])|(?P<bare>[^'"()\[\],=]*[^'"()\[\],=\s]))"""
 )
 
 
@@ -219,8 +225,11 @@ def _words(text: str) -> list[tuple[str | None, str]]:
 
 def _value(words: list[tuple[str | None, str]], text: str) -> Any:
     kind, word = words.pop() if words else (None, "")
-    if kind == "quoted":
-        return ast.literal_eval(word)
+    if kind in ("quoted", "mapping"):
+        try:
+            return ast.literal_eval(word)
+        except (ValueError, SyntaxError):
+            raise _misshapen(text) from None
     if kind == "mark" and word in "([":
         return _elements(words, ")" if word == "(" else "]", text)
     if kind != "bare":
@@ -358,7 +367,7 @@ def _fit_one(hint: Any, value: Any) -> Any:
         raise TypeError
     if origin is tuple:
         if isinstance(value, str):
-            value = ast.literal_eval(value)
+            value = _read(value)
         inner = typing.get_args(hint)
         if not isinstance(value, tuple | list):
             raise TypeError

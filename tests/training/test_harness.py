@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from formarium.config import ConfigError
 from formarium.errors import CheckpointError, Diverged, FormariumError
 from formarium.models import Decoder, load
 from formarium.models.model import Model
@@ -199,7 +201,7 @@ class Scripted(Language):
 
     def evaluate(self, model: Model, split: Any = "validation", metrics: Any = ()) -> dict[str, Metric]:
         self.calls = getattr(self, "calls", 0) + 1
-        return {"loss": self.script[min(self.calls, len(self.script)) - 1]}
+        return dict.fromkeys(metrics or ["loss"], self.script[min(self.calls, len(self.script)) - 1])
 
     def save(self, folder: Path) -> None:
         if self.killed:
@@ -221,6 +223,12 @@ def test_training_stops_when_patience_is_lost(small: Config, task: Language) -> 
     training = SHORT.replace(steps=40, evaluate_every=2, patience=2)
     assert run(small(), scripted(task, 5.0, 4.0, 4.5, 4.1, 1.0), training)[1].steps == 8
     assert run(small(), scripted(task, 5.0, 4.0, 4.5, 3.0, 3.5, 2.0), training.replace(steps=12))[1].steps == 12
+
+
+def test_the_headline_decides_whatever_else_is_measured(small: Config, task: Language) -> None:
+    training = SHORT.replace(steps=40, evaluate_every=2, patience=1)
+    _, result = run(small(), scripted(task, 5.0, 5.0, 6.0, 6.0, 1.0), training, metrics=["accuracy"])
+    assert result.steps == 4
 
 
 def test_the_best_weights_are_kept(small: Config, task: Language, tmp_path: Path) -> None:
@@ -382,6 +390,14 @@ def test_the_second_ctrl_c_stops_at_once(small: Config, task: Language, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [RUN]
 
 
+def test_beside_the_main_thread_nobody_touches_signals(small: Config, task: Language) -> None:
+    found: list[Result] = []
+    thread = threading.Thread(target=lambda: found.append(run(small(), task)[1]))
+    thread.start()
+    thread.join()
+    assert found[0].losses == run(small(), task)[1].losses
+
+
 def test_ctrl_c_without_a_folder_keeps_nothing(small: Config, task: Language) -> None:
     with pytest.raises(Interrupted, match=r"^stopped after step 3 of 8$"):
         run(small(), task, on_step=_press_at(3))
@@ -467,6 +483,19 @@ def test_a_full_disk_keeps_the_checkpoint_before(
     assert checkpoint.read_bytes() == kept
     found, _ = run(model, task, training, folder=tmp_path, checkpoint_every=2)
     assert weights_equal(found, uninterrupted["adamw"][0])
+
+
+def test_metrics_that_are_none_are_known_before_training(small: Config, task: Language) -> None:
+    for metric in ("los", "loss@many"):
+        with pytest.raises(ConfigError, match=r"measures no 'los'|'many' is no context"):
+            run(small(), task, metrics=[metric], on_step=stop_at(1))
+
+
+def test_a_folder_where_nothing_was_done_is_free_for_another_run(small: Config, task: Language, tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        run(small(), task, folder=tmp_path, on_step=stop_at(2))
+    assert [path.name for path in tmp_path.iterdir()] == [RUN]
+    assert run(small(depth=2), task, folder=tmp_path)[1].steps == 8
 
 
 def test_what_cannot_be_trained_leaves_no_folder(small: Config, task: Language, tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from formarium.errors import DataError
 from formarium.models import Decoder
 from formarium.models.model import Model
 from formarium.tasks import Language
+from formarium.tasks.data import DataFile
+from formarium.tasks.language import corpus as corpora
 from formarium.training import Training
 
 TEXT = "".join(f"{number}: the quick brown fox jumps over the lazy dog. " for number in range(400))
@@ -236,6 +238,20 @@ def test_named_corpora_train_on_their_training_split(data: Path, monkeypatch: py
     assert built.file.splits["train"].text_bytes == 1_003_854
     assert built.file.splits["validation"].text_bytes == 111_540
     assert built.tokenizer.decode(built.file.splits["train"].array[:15].tolist()) == "First Citizen:"
+
+
+def test_wikitext_with_and_without_its_training_split_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text").mkdir()
+    monkeypatch.setenv("FORMARIUM_DATA", str(tmp_path))
+    monkeypatch.setattr(corpora, "_WIKITEXT_TRAIN", DataFile("text/wikitext2_train.txt"))
+    sizes = []
+    for name in ("valid", "test", "train"):
+        (tmp_path / "text" / f"wikitext2_{name}.txt").write_text(f"the {name} split " * 20)
+        if name != "valid":
+            corpora.wikitext_training.cache_clear()
+            sizes.append(language("wikitext-2").file.splits["train"].text_bytes)  # type: ignore[arg-type]
+    corpora.wikitext_training.cache_clear()
+    assert sizes == [20 * len("the valid split "), 20 * len("the train split ")]
 
 
 def test_what_is_saved_beside_a_model_reads_its_tokens(task: Language, tmp_path: Path) -> None:
