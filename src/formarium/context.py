@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from formarium.config import ConfigError
+
 LayerState = dict[str, Tensor]
 
 
@@ -60,6 +62,17 @@ class Context:
     def length(self) -> int:
         """T, the number of tokens of this call."""
         return self.positions.shape[1]
+
+    def on_axes(self, axes: int) -> Tensor:
+        """Where the tokens are on ``axes`` axes, (B or 1, T, N): their coordinates, or on one axis their positions.
+
+        Raises ConfigError where they are on another number of axes.
+        """
+        found = self.positions if self.coordinates is None else self.coordinates
+        found = found[..., None] if found.dim() == 2 else found
+        if found.shape[-1] != axes:
+            raise ConfigError(f"a position built for {axes} axes cannot place tokens on {found.shape[-1]}")
+        return found
 
     def with_embeddings(self, embeddings: Tensor) -> "Context":
         """The same context with the tokens as the stem left them."""

@@ -19,3 +19,4 @@ from .naive_forecaster import SeasonalNaive as SeasonalNaive
 from .patch_forecaster import PatchForecaster as PatchForecaster
 from .temporal_forecaster import TemporalForecaster as TemporalForecaster
 from .triple_scorer import TripleScorer as TripleScorer
+from .vision import Vision as Vision

@@ -19,11 +19,16 @@ from .part import Part as Part
 from .part import Position as Position
 from .part import TokenMixer as TokenMixer
 from .positions.alibi import ALiBi as ALiBi
+from .positions.axial_rotary import AxialRoPE as AxialRoPE
 from .positions.combined import Combined as Combined
+from .positions.commuting_rotary import ComRoPE as ComRoPE
 from .positions.context_aware_rotary import CARoPE as CARoPE
 from .positions.euler_rotary import EulerRoPE as EulerRoPE
 from .positions.horn import Horn as Horn
 from .positions.learned import Learned as Learned
+from .positions.learned_grid import LearnedGrid as LearnedGrid
+from .positions.lie_rotary import LieRE as LieRE
+from .positions.mixed_rotary import RoPEMixed as RoPEMixed
 from .positions.none import NoPE as NoPE
 from .positions.pair_bias import PairBias as PairBias
 from .positions.pair_index import EachOffset as EachOffset
@@ -46,6 +51,7 @@ from .positions.sinusoidal import Sinusoidal as Sinusoidal
 from .residual import DropPath as DropPath
 from .residual import LayerScale as LayerScale
 from .stems.inverted_embedding import InvertedEmbedding as InvertedEmbedding
+from .stems.patch_embedding import PatchEmbedding as PatchEmbedding
 from .stems.point_embedding import PointEmbedding as PointEmbedding
 from .stems.random_walk import RandomWalkStem as RandomWalkStem
 from .stems.time_patch_embedding import TimePatchEmbedding as TimePatchEmbedding
