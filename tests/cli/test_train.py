@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -75,6 +76,20 @@ def test_quiet_says_no_more_than_the_outcome(run: Run, short: list[str], tmp_pat
     loud = run("train", "language", "--out", tmp_path / "a", *settings)
     assert loud.err == ""
     assert run("--quiet", "train", "language", "--out", tmp_path / "b", *settings).err == ""
+
+
+def test_under_torchrun_one_process_speaks_for_all(short: list[str], tmp_path: Path) -> None:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", f"--master-port={port}"]
+    command = [*torchrun, "-m", "formarium.cli.main", "train", "language", "--out", str(tmp_path), *short]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    first, last = done.stdout.splitlines()
+    assert first.startswith("8 steps, 1,024 tokens, ")
+    assert last == f"model: {tmp_path.resolve()}"
 
 
 # ------------------------------------------------------------------------------------------------------- interruptions

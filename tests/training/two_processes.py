@@ -49,7 +49,7 @@ def main() -> None:
                 folder=folder,
                 machine=Machine(strategy=run["strategy"]),
                 checkpoint_every=2,
-                show=False,
+                show=True,
                 on_step=on_step,
             )
             if os.environ["RANK"] == "0":

@@ -33,6 +33,8 @@ class _Program(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         # What is interrupted keeps its checkpoints; here only the message and the status are left to do.
         try:
+            if int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0):
+                _mute()  # of several processes the first one speaks
             returned = super().invoke(ctx)
             sys.stdout.flush()
             return returned
@@ -44,7 +46,7 @@ class _Program(TyperGroup):
             _end(_missing(error), 2)
         except BrokenPipeError:
             # The reader of our output has gone, as in "formarium papers | head": not an error.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _mute()
             sys.exit(0)
         except OSError as error:
             _end(f"error: {error}", 2)
@@ -119,6 +121,10 @@ def _missing(error: ModuleNotFoundError) -> str:
     if package not in extras:
         raise error
     return f"error: this needs the package {package!r}: pip install 'formarium[{extras[package]}]'"
+
+
+def _mute() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(message: str, status: int) -> NoReturn:

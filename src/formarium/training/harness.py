@@ -18,7 +18,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -327,15 +327,17 @@ class _Steps(Callback):
         self.stop = self.began = False
         self.durations: list[float] = []
         self._sum, self._count = 0.0, 0
-        self._advance: Advance | None = None
+        self._shown = ExitStack()
+        self._advance: Advance = lambda *_, **__: None
         self.measured: dict[str, Metric] | None = None
         self.flops = 0.0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         own = cast(_Module, module)
         self.began = True
-        self._bar = progress("training", own.training_settings.steps, trainer.global_step)
-        self._advance = self._bar.__enter__() if self.show and trainer.is_global_zero else lambda *_, **__: None
+        if self.show and trainer.is_global_zero:
+            bar = progress("training", own.training_settings.steps, trainer.global_step)
+            self._advance = self._shown.enter_context(bar)
         self._clock = time.perf_counter()
         self._lose_patience(trainer, own)  # that of the run which left the checkpoint
 
@@ -366,7 +368,6 @@ class _Steps(Callback):
             raise Diverged(f"training diverged: the loss of step {step} is {loss} (peak learning rate {rate:g})", step)
         units = own.task.units(batch) * settings.accumulation * trainer.world_size
         speed = units / statistics.median(self.durations[-20:])
-        assert self._advance is not None
         self._advance(1, note=f"loss {loss:.4f}, {speed:,.0f} {own.task.unit}/s")
         for logger in trainer.loggers:
             logger.log_metrics({"loss": loss, f"{own.task.unit}_per_second": speed}, step)
@@ -384,15 +385,10 @@ class _Steps(Callback):
         self._clock = time.perf_counter()
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._close()
+        self._shown.close()
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._advance is not None and self.show:
-            self._advance = None
-            self._bar.__exit__(None, None, None)
+        self._shown.close()
 
     def _evaluate(self, trainer: L.Trainer, own: _Module) -> None:
         measured = own.task.evaluate(own.model, metrics=self.metrics or ())
@@ -476,7 +472,7 @@ def _peak_memory() -> int:
 
 
 def _rank() -> int:
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
 def _devices(machine: Machine) -> int | str:
