@@ -89,6 +89,25 @@ def test_every_arm_tries_the_same_rates_and_all_seeds_run(monkeypatch: pytest.Mo
     assert [o.metrics for o in again.arms["SwiGLU"].outcomes] == [o.metrics for o in result.arms["SwiGLU"].outcomes]
 
 
+def test_an_arm_may_be_another_architecture() -> None:
+    comparison = Comparison(
+        task="Links",
+        model="LinkPredictor",
+        variants=(Variant("ours"), Variant("theirs", {"n3": 0.1}, model="ComplEx(dropout=0.2)", matched=False)),
+        settings={},
+    )
+    setting = Setting(
+        model={"width": 8, "heads": 2, "token_mixer.branches": ("Attention",)}, task={"data": "Geometries(grid=3)"}
+    )
+    ours, theirs = arms_of(comparison, setting)
+    assert ours.model.describe().startswith("LinkPredictor(")
+    assert theirs.model.describe().endswith("width=8, dropout=0.2, n3=0.1)")
+    assert theirs.model.entities == ours.model.entities  # type: ignore[attr-defined]
+    wrong = replace(comparison, variants=(Variant("theirs", {"heads": 2}, model="ComplEx"),))
+    with pytest.raises(ConfigError, match="no setting 'heads'"):
+        arms_of(wrong, setting)
+
+
 def test_same_seed_means_same_data_for_every_arm() -> None:
     first, second, _ = arms_of(COMPARISON, SETTING)
     batches = [next(arm.task.build().batches(2, seed=1, start=3)) for arm in (first, second)]

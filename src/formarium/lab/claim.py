@@ -26,7 +26,8 @@ class Variant:
 
     changes: dotted settings of the model. task, training: likewise of the task and of the training. matched: false
     leaves its size as it is in a matched comparison. note: what the arm is there for, where that is not plain (a
-    control, the paper's own handicapped baseline).
+    control, the paper's own handicapped baseline). model: another architecture than the experiment's, as text; of the
+    settings of a scale it takes those that it has.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Variant:
     training: Mapping[str, Any] = field(default_factory=dict)
     matched: bool = True
     note: str = ""
+    model: str = ""
 
 
 @dataclass(frozen=True)

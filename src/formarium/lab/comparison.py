@@ -86,7 +86,9 @@ def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
     for variant in chosen:
         task_config = parse(comparison.task).override({**setting.task, **variant.task})
         task = task_config.build()
-        model = task.adapt(parse(comparison.model).override({**setting.model, **variant.changes}))
+        base = parse(variant.model or comparison.model)
+        of_scale = {n: v for n, v in setting.model.items() if not variant.model or hasattr(base, n.partition(".")[0])}
+        model = task.adapt(base.override({**of_scale, **variant.changes}))
         if comparison.matched and arms and variant.matched:
             model = match_parameters(model, arms[0].parameters, comparison.adjusts)
         training = parse(comparison.training).override({**setting.training, **variant.training})

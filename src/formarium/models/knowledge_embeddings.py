@@ -68,13 +68,22 @@ class KnowledgeEmbedding(TripleScorer):
         tails: Tensor | None = None,
         penalties: list[Tensor] | None = None,
     ) -> Tensor:
+        return self.against(self.asked(heads, relations, penalties), tails)
+
+    def products(
+        self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        return self.asked(heads, relations, penalties), self.entities.weight, None
+
+    def asked(self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None) -> Tensor:
+        """The queries (B, D) of heads and relations by number, with dropout while training."""
         config = self.config
         head, relation = self.entities(heads), self.relations(relations)
         if penalties is not None and config.n3:
             cubes = (2 * self.moduli(head) ** 3).sum(-1) + (self.moduli(relation) ** 3).sum(-1)
             penalties.append(config.n3 * cubes.mean())
         query = self.query(dropout(head, config.dropout, self.training), relation)
-        return self.against(dropout(query, config.dropout, self.training), tails)
+        return dropout(query, config.dropout, self.training)
 
 
 class DistMult(KnowledgeEmbedding):
@@ -141,6 +150,9 @@ class RotatE(_Complex):
 
     def query(self, heads: Tensor, relations: Tensor) -> Tensor:
         return _product(heads, relations.cos(), relations.sin())
+
+    def products(self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None) -> None:
+        return None  # distances are no products
 
     def against(self, query: Tensor, tails: Tensor | None) -> Tensor:
         table = self.entities.weight

@@ -87,6 +87,11 @@ class LinkPredictor(TripleScorer):
         scores: Tensor = self.entities(tails) @ query[..., None]
         return scores[..., 0] + self.bias[tails]
 
+    def products(
+        self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        return self.query(heads, relations, penalties), self.entities.weight, self.bias
+
     def query(self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None) -> Tensor:
         """z (B, D), with which entities are compared."""
         head, relation = self.entities(heads), self.relations(relations)

@@ -44,3 +44,9 @@ class TripleScorer(Model):
         penalties: a list to which the model adds scalars that it asks to be added to the training loss.
         """
         raise NotImplementedError
+
+    def products(
+        self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, Tensor | None] | None:
+        """Queries (B, D), the table (E, D) and biases (E) or None, where query . row + bias is the score; else None."""
+        return None

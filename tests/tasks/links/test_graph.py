@@ -56,6 +56,17 @@ def test_a_graph_without_training_triples_is_refused() -> None:
         number_triples({"train": [], "test": TEST})
 
 
+def test_a_part_of_a_large_graph_is_that_between_the_best_connected(tmp_path: Path) -> None:
+    for stem, rows in (("train", [*TRAIN, ("a", "likes", "d")]), ("valid", VALIDATION), ("test", TEST)):
+        write(tmp_path / f"{stem}.tsv", rows)
+    part = load(str(tmp_path), entities=2)  # a has most links, then b, before c by name
+    assert part.entities == ("a", "b")
+    assert labels(part, "train") == [("a", "likes", "b")]
+    assert labels(part, "validation") == [("a", "knows", "b")]
+    assert labels(part, "test") == [("a", "owns", "b")]
+    assert load(str(tmp_path), entities=100).entities == load(str(tmp_path)).entities
+
+
 def test_reciprocals_lead_back() -> None:
     both = with_reciprocals(np.array([[0, 1, 2], [3, 0, 4]]), 5)
     assert both.tolist() == [[0, 1, 2], [3, 0, 4], [2, 6, 0], [4, 5, 3]]

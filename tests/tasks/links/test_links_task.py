@@ -10,6 +10,7 @@ from torch import Tensor
 from formarium.config import ConfigError, parse
 from formarium.errors import DataError
 from formarium.models import ComplEx, DistMult, LinkPredictor, TripleScorer
+from formarium.tasks.links import cross_entropy
 from formarium.tasks.links.graph import with_reciprocals
 from formarium.tasks.links.ranking import rank_queries
 from formarium.tasks.links.task import Links
@@ -78,6 +79,32 @@ def test_cross_entropy_is_that_of_smoothed_labels() -> None:
     targets = torch.full_like(scores, 0.2 / entities).scatter_add(1, batch["tails"][:, None], torch.full((9, 1), 0.8))
     expected = -(targets * scores.log_softmax(-1)).sum(-1).mean()
     torch.testing.assert_close(task.loss(model, batch), expected)
+
+
+@pytest.mark.parametrize("text", ["LinkPredictor(width=8, heads=2)", "DistMult(width=8)", "ComplEx(width=8, n3=0.1)"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.3])
+def test_cross_entropy_by_blocks_of_scores_is_the_same(
+    text: str, smoothing: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cross_entropy, "_SCORES", 1)  # blocks of 16 queries, and a rest
+    task = build(smoothing=smoothing)
+    model, batch = model_for(task, text), next(task.batches(35, seed=0))
+    for parameter in model.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    assert model.products(batch["heads"], batch["relations"]) is not None
+
+    def found() -> list[Tensor]:
+        model.zero_grad()
+        loss = 2 * task.loss(model, batch)
+        loss.backward()
+        return [loss.detach(), *(p.grad.clone() for p in model.parameters() if p.grad is not None)]
+
+    fast = found()
+    with torch.no_grad():  # without gradients, scores are made as always
+        torch.testing.assert_close(2 * task.loss(model, batch), fast[0])
+    monkeypatch.setattr(type(model), "products", lambda *args: None)
+    for own, plain in zip(fast, found(), strict=True):
+        torch.testing.assert_close(own, plain, atol=1e-6, rtol=1e-4)
 
 
 def test_binary_loss_knows_every_right_tail() -> None:

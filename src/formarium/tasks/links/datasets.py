@@ -17,6 +17,7 @@ from formarium.tasks.links.graph import (
     KnowledgeGraph,
     Labelled,
     Unseen,
+    best_connected,
     number_triples,
     read_names,
     read_triples,
@@ -51,14 +52,19 @@ _LICENCES = {"FB15k-237": "CC BY (Freebase)", "WN18RR": "WordNet licence, with a
 
 
 def load(
-    data: str | Geometries, names: str | None = None, unseen: Unseen = "keep", held_out: float = 0.1
+    data: str | Geometries,
+    names: str | None = None,
+    unseen: Unseen = "keep",
+    held_out: float = 0.1,
+    entities: int | None = None,
 ) -> KnowledgeGraph:
     """The graph that ``data`` names.
 
     data: FB15k-237, WN18RR, nations, kinships, umls, ``Geometries`` (or as a configuration of it), a folder with files
     train, valid and test (.tsv or .txt, gzipped or not), or one file of triples. names: a file of readable names, a
     label and a name a line. unseen: see ``number_triples``. held_out: share of the triples for each of validation and
-    test, where the data come without splits. Raises DataError, in a sentence, for what cannot be read.
+    test, where the data come without splits. entities: of a large graph only the part between so many entities with
+    most links in training, a task of its own. Raises DataError, in a sentence, for what cannot be read.
     """
     if isinstance(data, str) and data.partition("(")[0].strip() == "Geometries":
         made = parse(data)
@@ -67,16 +73,17 @@ def load(
     own_names = None if names is None else read_names(_existing(names))
     if isinstance(data, Geometries):
         triples, parts = data.labelled()
-        return number_triples(split_triples(triples, held_out), unseen, own_names, parts)
+        return number_triples(best_connected(split_triples(triples, held_out), entities), unseen, own_names, parts)
     if data in NAMED:
         labelled, known_names = NAMED[data](data)
+        labelled = best_connected(labelled, entities)
         return number_triples(labelled, unseen, known_names if own_names is None else own_names)
     path = Path(data).expanduser()
     if not path.exists():
         hint = suggestion(data, [*NAMED, "Geometries"]) if "/" not in data and "." not in data else ""
         raise DataError(f"there is no knowledge graph at {data}{hint}")
     labelled = _folder(path) if path.is_dir() else split_triples(read_triples(path), held_out)
-    return number_triples(labelled, unseen, own_names)
+    return number_triples(best_connected(labelled, entities), unseen, own_names)
 
 
 def _existing(path: str) -> Path:

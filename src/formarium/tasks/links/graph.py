@@ -123,6 +123,16 @@ def split_triples(triples: Iterable[Labelled], share: float, seed: int = 0) -> d
     }
 
 
+def best_connected(labelled: Mapping[Split, Sequence[Labelled]], entities: int | None) -> dict[Split, list[Labelled]]:
+    """The triples of each split between the so many entities that most training triples name; all where None."""
+    splits = {split: list(rows) for split, rows in labelled.items()}
+    if entities is None:
+        return splits
+    ends = Counter(label for head, _, tail in splits["train"] for label in (head, tail))
+    kept = set(sorted(ends, key=lambda label: (-ends[label], label))[:entities])
+    return {split: [row for row in rows if row[0] in kept and row[2] in kept] for split, rows in splits.items()}
+
+
 def read_triples(path: Path) -> list[Labelled]:
     """Labelled triples of a text file, gzipped or not: head, relation and tail of a line separated by tabs.
 

@@ -17,6 +17,8 @@ from formarium.files import replacing
 from formarium.models.knowledge_embeddings import ComplEx
 from formarium.models.model import Model
 from formarium.models.triple_scorer import TripleScorer
+from formarium.parts.linear import plain_training
+from formarium.tasks.links.cross_entropy import cross_entropy_of_products
 from formarium.tasks.links.datasets import load
 from formarium.tasks.links.graph import KnowledgeGraph, Unseen, with_reciprocals
 from formarium.tasks.links.ranking import KnownTails, Ranks, RankType, rank_queries
@@ -31,11 +33,12 @@ TRIPLES = "triples.npy"
 class Links(Task):
     """Completes (h, r, ?) and, asked as (t, r^-1, ?), also (?, r, t), out of all entities.
 
-    data, names, unseen, held_out: see ``formarium.tasks.links.datasets.load``. objective: ``cross_entropy`` of each
-    triple's tail among all entities; ``binary`` cross-entropy of every entity for each (h, r), all its training tails
-    being right; or ``negatives``, the sigmoid loss against that many random tails for each triple, training triples
-    among them left out, weighed by softmax(adversarial * score) (Sun et al. 2019, arXiv 1902.10197). smoothing: of the
-    labels, for the first two. ranks: how ties count. evaluation_triples: at most so many of a split, evenly spread.
+    data, names, unseen, held_out, entities: see ``formarium.tasks.links.datasets.load``. objective: ``cross_entropy``
+    of each triple's tail among all entities; ``binary`` cross-entropy of every entity for each (h, r), all its training
+    tails being right; or ``negatives``, the sigmoid loss against that many random tails for each triple, training
+    triples among them left out, weighed by softmax(adversarial * score) (Sun et al. 2019, arXiv 1902.10197).
+    smoothing: of the labels, for the first two. ranks: how ties count. evaluation_triples: at most so many of a split,
+    evenly spread.
 
     Metrics are filtered (all other known triples of the three splits left out) and over both directions: ``mrr``, the
     mean reciprocal rank; ``hits@10``, the share of ranks up to 10 (or any number); ``mean_rank``.
@@ -47,6 +50,7 @@ class Links(Task):
         names: str | None = None
         unseen: Unseen = "keep"
         held_out: float = 0.1
+        entities: int | None = None
         objective: Literal["cross_entropy", "binary", "negatives"] = "cross_entropy"
         smoothing: float = 0.1
         negatives: int = 64
@@ -66,6 +70,8 @@ class Links(Task):
             )
         if not 0 <= config.smoothing < 1:
             raise ConfigError(f"label smoothing lies in [0, 1), not at {config.smoothing:g}")
+        if config.entities is not None and config.entities < 2:
+            raise ConfigError(f"a graph has at least 2 entities, not {config.entities}")
         if config.negatives < 1 or (config.evaluation_triples is not None and config.evaluation_triples < 1):
             raise ConfigError("negatives and evaluation_triples are at least 1")
         self._order = lru_cache(maxsize=2)(self._shuffled)
@@ -78,7 +84,7 @@ class Links(Task):
     def graph(self) -> KnowledgeGraph:
         """The knowledge graph, read at first use."""
         config = self.config
-        return load(config.data, config.names, config.unseen, config.held_out)
+        return load(config.data, config.names, config.unseen, config.held_out, config.entities)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -158,12 +164,25 @@ class Links(Task):
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
         penalties: list[Tensor] = []
-        if self.config.objective == "negatives":
+        fast = self._by_products(model, batch, penalties)
+        if fast is not None:
+            loss = fast
+        elif self.config.objective == "negatives":
             tails = torch.cat((batch["tails"][:, None], batch["negatives"]), dim=1)
             loss = self._against_negatives(model(batch["heads"], batch["relations"], tails, penalties), batch["true"])
         else:
             loss = self._against_all(model(batch["heads"], batch["relations"], penalties=penalties).float(), batch)
         return loss + sum(penalties) if penalties else loss
+
+    def _by_products(self, model: Model, batch: Batch, penalties: list[Tensor]) -> Tensor | None:
+        """The cross-entropy without all scores at once, where the model allows it and it is the faster way."""
+        if self.config.objective != "cross_entropy" or not isinstance(model, TripleScorer):
+            return None
+        # Sharded weights are gathered by the model's own call only.
+        if hasattr(model, "unshard") or not plain_training(*model.parameters()):
+            return None
+        found = model.products(batch["heads"], batch["relations"], penalties)
+        return None if found is None else cross_entropy_of_products(*found, batch["tails"], self.config.smoothing)
 
     def _against_all(self, scores: Tensor, batch: Batch) -> Tensor:
         smoothing = self.config.smoothing
