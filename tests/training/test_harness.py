@@ -72,6 +72,21 @@ def test_training_learns(small: Config, task: Language) -> None:
     assert not model.training
 
 
+def test_epochs_show_each_example_so_often(small: Config, task: Language) -> None:
+    epoch = task.batches_per_epoch(64)
+    _, result = run(small(), task, Training(epochs=2, batch_size=32, accumulation=2))
+    assert result.steps == result.kept == 2 * epoch
+
+
+def test_the_best_step_is_named(small: Config, task: Language) -> None:
+    settings = Training(steps=12, batch_size=4, evaluate_every=3, keep="best", learning_rate=0.3)
+    model, result = run(small(), task, settings)
+    assert result.kept in (3, 6, 9, 12)
+    assert task.evaluate(model)["loss"] == result.metrics["loss"]
+    again, _ = run(small(), task, settings.replace(keep="last", steps=12), on_step=None)
+    assert (result.kept == 12) == weights_equal(model, again)
+
+
 def test_the_result_says_what_was_done(small: Config, task: Language) -> None:
     model, result = run(small(), task, SHORT.replace(accumulation=3))
     assert (result.steps, result.units, result.unit) == (8, 8 * 3 * 4 * 8, "tokens")

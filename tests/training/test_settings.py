@@ -40,6 +40,7 @@ def test_the_rate_rises_to_its_peak_and_never_rises_again(training: Training) ->
         (Training(steps=10, warmup=0, schedule="wsd", decay=0.4, final=0), [1] * 7 + [0.75, 0.5, 0.25, 0, 0]),
         (Training(steps=4, warmup=0, schedule="constant"), [1, 1, 1, 1, 1]),
         (Training(steps=9, warmup=0, schedule="halving", halve_every=2), [1, 1, 0.5, 0.5, 0.25]),
+        (Training(steps=9, warmup=0, schedule="halving", halve_every=2, hold=2), [1, 1, 1, 1, 0.5, 0.5, 0.25]),
         (Training(steps=8, warmup=0.5, schedule="linear", final=0), [0.25, 0.5, 0.75, 1, 1, 0.75, 0.5, 0.25, 0]),
     ],
     ids=lambda value: value.schedule if isinstance(value, Training) else "",
@@ -61,6 +62,8 @@ def test_the_shortest_trainings_have_a_rate(steps: int, schedule: str) -> None:
         ({"steps": 0}, "steps, batch_size and accumulation are at least 1"),
         ({"batch_size": 0}, "at least 1"),
         ({"accumulation": -1}, "at least 1"),
+        ({"epochs": 0}, "epochs are at least 1, and hold is not below 0"),
+        ({"hold": -1}, "epochs are at least 1, and hold is not below 0"),
         ({"learning_rate": 0.0}, "the learning rate is above 0, not 0"),
         ({"learning_rate": float("nan")}, "the learning rate is above 0, not nan"),
         ({"warmup": 1.5}, "warmup is a share between 0 and 1, not 1.5"),
@@ -75,3 +78,15 @@ def test_the_shortest_trainings_have_a_rate(steps: int, schedule: str) -> None:
 def test_what_cannot_be_trained_with_is_named(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Training().override(changes).check()
+
+
+def test_epochs_become_steps() -> None:
+    counted = Training(
+        epochs=10, evaluate_every=1, patience=3, keep="best", warmup=0, schedule="halving", halve_every=1, hold=1
+    )
+    steps = counted.in_steps(264)
+    assert (steps.epochs, steps.steps, steps.evaluate_every) == (None, 2640, 264)
+    assert (steps.halve_every, steps.hold, steps.patience) == (264, 264, 3)
+    rates = [steps.factor(epoch * 264) for epoch in range(5)]
+    assert rates == [1, 1, 0.5, 0.25, 0.125]  # the first two epochs at the full rate
+    assert Training(steps=7).in_steps(264) == Training(steps=7)

@@ -56,9 +56,10 @@ HISTORY = "history.csv"
 class Result:
     """What a run came to.
 
-    metrics: of the model that is kept, on the validation split. losses: the training loss of each step. seconds: spent
-    in training steps. rate: units (tokens, examples) a second, by the median step. flops: of one unit, forward and
-    backward, counted. memory: peak resident bytes of the process (of the device, on a GPU).
+    metrics: of the model that is kept, on the validation split. losses: the training loss of each step. kept: the step
+    behind which its weights were taken. seconds: spent in training steps. rate: units (tokens, examples) a second, by
+    the median step. flops: of one unit, forward and backward, counted. memory: peak resident bytes of the process (of
+    the device, on a GPU).
     """
 
     metrics: dict[str, Metric]
@@ -71,6 +72,7 @@ class Result:
     flops: float
     memory: int
     parameters: int
+    kept: int = 0
 
 
 class Interrupted(FormariumError):
@@ -115,6 +117,9 @@ def fit(
         assert folder is not None
         return Model.from_pretrained(folder), done
     task.prepare()
+    if training.epochs is not None:
+        together = training.batch_size * training.accumulation * _world(machine)
+        training = training.in_steps(task.batches_per_epoch(together))
     torch.manual_seed(seed)
     module = _Module(cast(Model, model.build()), task, training, seed)
     if folder is not None and not _rank():
@@ -234,7 +239,7 @@ class _Module(L.LightningModule):
         self.model, self.task, self.training_settings, self.seed = model, task, training, seed
         self.batches_seen, self.units_seen = 0, 0
         self.losses: list[float] = []
-        self.best: tuple[float, dict[str, Tensor]] | None = None
+        self.best: tuple[float, dict[str, Tensor], int] | None = None
         self.waited = 0
         self._step = task.loss
         if training.compile:
@@ -402,7 +407,7 @@ class _Steps(Callback):
         sign = 1 if own.task.metrics[headline] == "lower" else -1
         if own.best is None or sign * value < sign * own.best[0]:
             keep = own.training_settings.keep == "best"
-            own.best, own.waited = (value, own.weights() if keep else {}), 0
+            own.best, own.waited = (value, own.weights() if keep else {}, trainer.global_step), 0
         else:
             own.waited += 1
             self._lose_patience(trainer, own)
@@ -430,8 +435,10 @@ class _Steps(Callback):
     def result(self, trainer: L.Trainer, own: _Module) -> Result:
         """The outcome, with the kept weights measured."""
         model = own.model
+        kept = trainer.global_step
         if own.best is not None and own.training_settings.keep == "best":
             own.take(own.best[1])
+            kept = own.best[2]
         per_step = own.units_seen / max(1, own.batches_seen) * own.training_settings.accumulation * trainer.world_size
         steady = self.durations[5:] or self.durations or [math.inf]
         on_gpu = next(model.parameters()).is_cuda
@@ -447,6 +454,7 @@ class _Steps(Callback):
             flops=self.flops,
             memory=peak,
             parameters=model.num_parameters(),
+            kept=kept,
         )
 
 
@@ -480,6 +488,16 @@ def _devices(machine: Machine) -> int | str:
     if machine.devices == "auto":
         return int(under_torchrun) if under_torchrun else ("auto" if torch.cuda.is_available() else 1)
     return machine.devices
+
+
+def _world(machine: Machine) -> int:
+    """How many processes train together, each on examples of its own."""
+    started = os.environ.get("WORLD_SIZE")
+    if started is not None:
+        return int(started)
+    devices = _devices(machine)
+    count = (max(1, torch.cuda.device_count()) if machine.accelerator != "cpu" else 1) if devices == "auto" else devices
+    return int(count) * machine.nodes
 
 
 def _strategy(machine: Machine) -> str | Strategy:

@@ -1,8 +1,8 @@
 """How a model is trained: everything that changes the numbers, apart from the model and the task."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from formarium.config import BaseConfig, ConfigError
 
@@ -11,16 +11,18 @@ from formarium.config import BaseConfig, ConfigError
 class Training(BaseConfig):
     """The budget, the optimiser and its schedule.
 
-    steps: optimiser steps, each of batch_size * accumulation examples a process. optimizer: ``adamw``, ``adam`` (no
-    decay) or ``muon`` (hidden matrices by Muon at ``matrix_rate``, all else by AdamW). weight_decay: on weights of two
-    dimensions and more, token tables included; never on gains, biases and scalars. clip: of the gradient's norm.
-    schedule: after ``warmup`` (a share of the steps), ``cosine`` or ``linear`` to ``final`` times the rate, ``wsd``
-    (constant, the last ``decay`` share linear to ``final``), ``constant``, or ``halving`` (by half each ``halve_every``
-    steps). patience: stop after that many evaluations without improvement. keep: the ``last`` weights or the ``best``
-    evaluated ones.
+    steps: optimiser steps, each of batch_size * accumulation examples a process. epochs: instead of steps, passes over
+    the training examples; ``evaluate_every``, ``hold`` and ``halve_every`` then count epochs too. optimizer: ``adamw``,
+    ``adam`` (no decay) or ``muon`` (hidden matrices by Muon at ``matrix_rate``, all else by AdamW). weight_decay: on
+    weights of two dimensions and more, token tables included; never on gains, biases and scalars. clip: of the
+    gradient's norm. schedule: after ``warmup`` (a share of the steps), ``cosine`` or ``linear`` to ``final`` times the
+    rate, ``wsd`` (constant, the last ``decay`` share linear to ``final``), ``constant``, or ``halving`` (by half each
+    ``halve_every`` steps, behind the first ``hold`` steps). patience: stop after that many evaluations without
+    improvement. keep: the ``last`` weights or the ``best`` evaluated ones.
     """
 
     steps: int = 1000
+    epochs: int | None = None
     batch_size: int = 16
     accumulation: int = 1
     optimizer: Literal["adamw", "adam", "muon"] = "adamw"
@@ -36,6 +38,7 @@ class Training(BaseConfig):
     final: float = 0.1
     decay: float = 0.2
     halve_every: int | None = None
+    hold: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed", "64-true"] = "32-true"
     compile: bool = False
     evaluate_every: int | None = None
@@ -46,6 +49,8 @@ class Training(BaseConfig):
         """ConfigError for settings that cannot be trained with."""
         if min(self.steps, self.batch_size, self.accumulation) < 1:
             raise ConfigError("steps, batch_size and accumulation are at least 1")
+        if (self.epochs is not None and self.epochs < 1) or self.hold < 0:
+            raise ConfigError("epochs are at least 1, and hold is not below 0")
         if not self.learning_rate > 0:
             raise ConfigError(f"the learning rate is above 0, not {self.learning_rate:g}")
         for name in ("warmup", "final", "decay"):
@@ -72,8 +77,25 @@ class Training(BaseConfig):
             fall = (step - (1 - self.decay) * self.steps) / max(1.0, self.decay * self.steps)
             return 1 - (1 - self.final) * min(max(fall, 0.0), 1.0)
         if self.schedule == "halving" and self.halve_every:
-            return float(0.5 ** (step // self.halve_every))
+            return float(0.5 ** (max(0, step - self.hold) // self.halve_every))
         return 1.0
+
+    def in_steps(self, epoch: int) -> Self:
+        """The same in optimiser steps, where there are ``epoch`` of them to a pass over the training examples."""
+        if self.epochs is None:
+            return self
+
+        def steps(epochs: int | None) -> int | None:
+            return None if epochs is None else epochs * epoch
+
+        return replace(
+            self,
+            epochs=None,
+            steps=self.epochs * epoch,
+            evaluate_every=steps(self.evaluate_every),
+            halve_every=steps(self.halve_every),
+            hold=self.hold * epoch,
+        )
 
 
 @dataclass(frozen=True)
