@@ -39,6 +39,7 @@ POSITIONS = sorted(
 # Parts that cannot stand in a causal language model: what they need, a decoder does not give.
 NOT_IN_A_DECODER = {
     "Combined": "combines nothing by itself",
+    "LearnedGrid": "needs a grid",
     "PairBias": "needs features of pairs of tokens",
 }
 MIXERS = [

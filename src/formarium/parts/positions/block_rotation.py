@@ -68,8 +68,6 @@ def exponential(matrices: Tensor) -> Tensor:
     width = matrices.shape[-1]
     s = matrices.to(torch.promote_types(matrices.dtype, torch.float32))
     unit = torch.eye(width, dtype=s.dtype, device=s.device)
-    if width == 1:
-        return unit.expand_as(s)
     if width == 2:
         cos, sin = s[..., 1, 0].cos(), s[..., 1, 0].sin()
         plane: Tensor = torch.stack((cos, -sin, sin, cos), dim=-1).unflatten(-1, (2, 2))
