@@ -138,7 +138,6 @@ def test_repetition_is_discouraged(penalty: float) -> None:
     model = decoder()
     prompts = [[3, 1, 4, 1, 5], [0, 2]]
     found = generate(model, prompts, GREEDY.replace(repetition_penalty=penalty))
-    # Padding is the token 0, which the first prompt does not hold: it is not taken for seen.
     assert found == [by_hand(model, prompt, 6, penalty) for prompt in prompts]
     if penalty > 1:
         assert found != generate(model, prompts, GREEDY)
@@ -160,6 +159,9 @@ def test_the_penalty_divides_what_is_positive_and_multiplies_what_is_negative() 
     chosen = generate(model, [[3]], Sampling(new_tokens=6, temperature=0.0, repetition_penalty=2.0))
     # 2.0 falls to 1.0; then 1.5 to 0.75; then 1.0 is the best for good.
     assert chosen == [[0, 1, 0, 0, 0, 0]]
+    # What pads the shorter prompt, here the token 0, was not seen.
+    chosen = generate(model, [[3, 3, 3], [3]], Sampling(new_tokens=2, temperature=0.0, repetition_penalty=2.0))
+    assert chosen == [[0, 1], [0, 1]]
     model.table = torch.tensor([-9.0, -9.0, -1.0, -1.5])
     chosen = generate(model, [[0]], Sampling(new_tokens=4, temperature=0.0, repetition_penalty=2.0))
     assert chosen == [[2, 3, 2, 2]]  # -1.0 doubles to -2.0, which is less than -1.5; then -1.5 doubles too
