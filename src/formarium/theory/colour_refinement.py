@@ -13,9 +13,11 @@ Shapes: G graphs, or P pairs of graphs, of n nodes each.
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import numpy as np
 import scipy.sparse
+import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from formarium.config import suggestion
@@ -49,15 +51,9 @@ def edge_colours(adjacency: Adjacency) -> Colours:
 def distance_colours(adjacency: Adjacency) -> Colours:
     """Colours of pairs (G, n, n) by the length of the shortest path between them, n where there is none."""
     size = adjacency.shape[-1]
-    distance = np.full(adjacency.shape, size)
-    reached = np.broadcast_to(np.eye(size, dtype=bool), adjacency.shape)
-    distance[reached] = 0
-    for length in range(1, size):
-        wider = reached | (_times(reached.astype(np.float64), adjacency) > 0)
-        if (wider == reached).all():
-            break
-        distance[wider & ~reached] = length
-        reached = wider
+    graphs = adjacency.reshape(-1, size, size)
+    found = [scipy.sparse.csgraph.shortest_path(scipy.sparse.csr_array(g), "D", unweighted=True) for g in graphs]
+    distance = np.nan_to_num(np.reshape(found, adjacency.shape), posinf=size)
     return _joined(np.zeros(adjacency.shape, np.uint64), distance)
 
 
@@ -67,14 +63,15 @@ def walk_colours(adjacency: Adjacency, steps: int = 32) -> Colours:
     colours = np.zeros(adjacency.shape, np.uint64)
     for prime in _PRIMES:
         inverse = np.array([pow(d, -1, prime) if d else 0 for d in range(int(degree.max(initial=0)) + 1)])[degree]
+        # Column i holds the walks from i, so that a step is one product from the left.
         now = np.broadcast_to(np.eye(adjacency.shape[-1], dtype=np.int64), adjacency.shape)
         for step in range(steps + 1):
             colours = _joined(colours, now)
             if step < steps:
                 # The products stay below 2^62, and the sums of at most n residues below 2^53: both are exact.
-                sent = (now * inverse[..., None, :] % prime).astype(np.float64)
-                now = _times(sent, adjacency).astype(np.int64) % prime
-    return colours
+                sent = (now * inverse[..., :, None] % prime).astype(np.float64)
+                now = _times(adjacency, sent).astype(np.int64) % prime
+    return np.ascontiguousarray(colours.swapaxes(-1, -2))
 
 
 def refined(pairs: Colours, nodes: Colours) -> Colours:
@@ -91,13 +88,13 @@ def refined_pairs(pairs: Colours) -> Colours:
     return _joined(mixed(pairs), total)
 
 
-def _times(x: Adjacency, adjacency: Adjacency) -> Adjacency:
-    """x @ adjacency for each graph, sparsely where that is less work."""
+def _times(adjacency: Adjacency, x: Adjacency) -> Adjacency:
+    """adjacency @ x for each graph, sparsely where that is less work."""
     size = adjacency.shape[-1]
     if size < _SPARSE_FROM or np.count_nonzero(adjacency) * 16 > adjacency.size:
-        return x @ adjacency
-    flat = zip(x.reshape(-1, *x.shape[-2:]), adjacency.reshape(-1, size, size), strict=True)
-    return np.stack([(scipy.sparse.csr_array(a.T) @ y.T).T for y, a in flat]).reshape(x.shape)
+        return adjacency @ x
+    flat = zip(adjacency.reshape(-1, size, size), x.reshape(-1, size, size), strict=True)
+    return np.reshape([np.asarray(scipy.sparse.csr_array(a) @ y) for a, y in flat], x.shape)
 
 
 TESTS: dict[str, Callable[[Adjacency], Colours]] = {
@@ -120,8 +117,9 @@ def round_to_tell(first: Adjacency, second: Adjacency, test: str = "walks", step
 def rounds_to_tell(first: Adjacency, second: Adjacency, test: str = "walks", steps: int = 32) -> NDArray[np.int64]:
     """The round in which each of P pairs of graphs (P, n, n) is told apart; -1 where it never is.
 
-    Round 1 is the first refinement of nodes that all look alike. ``steps``: of the walks. Refinement goes on until no
-    partition gets finer. Raises DataError for adjacencies that are not symmetric matrices of 0 and 1.
+    Round 1 is the first refinement of nodes that all look alike, of 3-WL the first look at edges. ``steps``: of the
+    walks. Refinement goes on until no partition gets finer. Raises DataError for adjacencies that are not symmetric
+    matrices of 0 and 1.
     """
     if test not in TESTS:
         raise DataError(f"there is no test {test!r}{suggestion(test, TESTS)}")
@@ -161,7 +159,7 @@ def stable_colours(adjacency: Adjacency, steps: int = 32) -> Colours:
         nodes, before = refined(pairs, nodes), nodes
         if len(np.unique(nodes)) == len(np.unique(before)):
             break
-    return nodes[0]
+    return cast(Colours, nodes[0])
 
 
 def _checked(adjacency: Adjacency) -> Adjacency:

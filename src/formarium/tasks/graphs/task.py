@@ -1,9 +1,9 @@
 """Answers about graphs, and about their nodes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any, ClassVar, Literal, cast
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,13 @@ from formarium.tasks.graphs.graph import Graph, widths
 from formarium.tasks.graphs.sources import SPLITS, load
 from formarium.tasks.task import Metric, Split, Task
 
+_OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
+    "loss": "lower",
+    "mae": "lower",
+    "rmse": "lower",
+    "r2": "higher",
+}
+_OF_CLASSES: Mapping[str, Literal["lower", "higher"]] = {"loss": "lower", "accuracy": "higher", "macro_f1": "higher"}
 _PAIRS = 1 << 17  # pairs of nodes of one evaluation batch, to bound memory
 
 
@@ -42,14 +49,6 @@ class Graphs(Task):
         held_out: float = 0.1
         pool: int = 16
 
-    metrics: ClassVar[dict[str, Any]] = {
-        "loss": "lower",
-        "mae": "lower",
-        "rmse": "lower",
-        "r2": "higher",
-        "accuracy": "higher",
-        "macro_f1": "higher",
-    }
     unit: ClassVar[str] = "graphs"
 
     def __init__(self, config: Config | None = None) -> None:
@@ -62,6 +61,11 @@ class Graphs(Task):
             raise ConfigError("a pool is at least one batch")
         self._walks: Walks | None = None
         self._order = lru_cache(maxsize=2)(self._permuted)
+
+    @property
+    def metrics(self) -> Mapping[str, Literal["lower", "higher"]]:  # type: ignore[override]
+        """What is measured of these targets, and the better direction of each."""
+        return _OF_CLASSES if self.classes else _OF_NUMBERS
 
     def prepare(self) -> None:
         if not self.of_nodes and self.graphs["train"][0].target is None:
@@ -226,7 +230,7 @@ class Graphs(Task):
         answers, targets, units = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"the {split} split has no known targets")
-        measured = {"loss": float(self._losses(answers, targets).double().mean())}
+        measured: dict[str, Metric] = {"loss": float(self._losses(answers, targets).double().mean())}
         measured |= _of_classes(answers, targets) if self.classes else _of_numbers(answers, targets, units)
         unknown = [name for name in names if name not in measured]
         if unknown:

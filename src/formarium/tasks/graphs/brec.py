@@ -1,0 +1,124 @@
+"""BREC: 400 pairs of graphs that are different and hard to tell apart, and how many of them a test can.
+
+Wang and Zhang, An empirical study of realized GNN expressiveness, ICML 2024, arXiv 2304.07702.
+"""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast
+
+import networkx as nx
+import numpy as np
+
+from formarium.errors import DataError
+from formarium.models.graph_transformer import GraphTransformer
+from formarium.parts.stems.random_walk import RandomWalkStem
+from formarium.tasks.data import DataFile, locate
+from formarium.tasks.graphs.graph import Graph, make_graph
+from formarium.theory.colour_refinement import rounds_to_tell
+
+_FILE = DataFile(path="brec/brec_pairs.tsv.gz", licence="MIT, Copyright (c) 2023 Yanbo Wang")
+
+FAMILIES = ("basic", "simple_regular", "strongly_regular", "extension", "cfi", "4vtx", "distance_regular")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two graphs of the same numbers of nodes and edges; number: 0..399, category and family: the benchmark's own."""
+
+    number: int
+    category: str
+    family: str
+    first: Graph
+    second: Graph
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What a test tells apart, by family: how many of how many. false_alarms: graphs told from relabelled copies."""
+
+    told: dict[str, int]
+    of: dict[str, int]
+    false_alarms: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.told.values())
+
+
+@lru_cache(maxsize=1)
+def pairs() -> tuple[Pair, ...]:
+    """All pairs, in the benchmark's order; DataError where the file is not at hand."""
+    path = locate(_FILE)
+    try:
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
+        rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
+        made = (Pair(int(r["id"]), r["category"], r["family"], _graph(r["g6_a"]), _graph(r["g6_b"])) for r in rows)
+        return tuple(made)
+    except (OSError, UnicodeDecodeError, KeyError, ValueError, nx.NetworkXError) as error:
+        raise DataError(f"{path} is not the file of BREC's pairs: {error}") from None
+
+
+def _graph(text: str) -> Graph:
+    graph = cast(Any, nx).from_graph6_bytes(text.encode())  # the stubs want text, networkx bytes
+    count = graph.number_of_nodes()
+    return make_graph(count, np.array(graph.edges()), node_types=np.zeros(count, dtype=np.int64))
+
+
+def stratified(count: int, seed: int = 0) -> tuple[Pair, ...]:
+    """About ``count`` pairs, from each family in proportion and at least one, drawn by chance."""
+    generator = np.random.default_rng(seed)
+    chosen: list[Pair] = []
+    for family in FAMILIES:
+        own = [pair for pair in pairs() if pair.family == family]
+        size = min(len(own), max(1, round(count * len(own) / len(pairs()))))
+        chosen += [own[i] for i in np.sort(generator.choice(len(own), size, replace=False))]
+    return tuple(chosen)
+
+
+def ceiling(
+    test: str = "walks", steps: int = 32, chosen: Iterable[Pair] | None = None, seed: int | None = 0
+) -> Ceiling:
+    """How many pairs (all by default) a test of ``formarium.theory.colour_refinement`` tells apart.
+
+    With a seed, each first graph is also held against a relabelling of itself, which no test may tell from it.
+    """
+    chosen = pairs() if chosen is None else tuple(chosen)
+    told = dict.fromkeys(FAMILIES, 0)
+    alarms = 0
+    for same in _by_size(chosen):
+        first, second = (np.stack([g.adjacency() for g in graphs]) for graphs in zip(*_graphs(same), strict=True))
+        for pair, turn in zip(same, rounds_to_tell(first, second, test, steps), strict=True):
+            told[pair.family] += int(turn >= 0)
+        if seed is not None:
+            order = np.random.default_rng((seed, len(first[0]))).permutation(len(first[0]))
+            alarms += int((rounds_to_tell(first, first[:, order][:, :, order], test, steps) >= 0).sum())
+    of = {family: sum(pair.family == family for pair in chosen) for family in FAMILIES}
+    return Ceiling(told, of, alarms)
+
+
+def _graphs(chosen: Sequence[Pair]) -> list[tuple[Graph, Graph]]:
+    return [(pair.first, pair.second) for pair in chosen]
+
+
+def _by_size(chosen: Sequence[Pair]) -> list[list[Pair]]:
+    sizes = sorted({pair.first.nodes for pair in chosen})
+    return [[pair for pair in chosen if pair.first.nodes == size] for size in sizes]
+
+
+def ppgt(outputs: int = 16) -> GraphTransformer.Config:
+    """The configuration that PPGT (arXiv 2504.12588) was published with for this benchmark: 874,032 parameters."""
+    return GraphTransformer.Config(
+        node_types=(1,),
+        outputs=outputs,
+        width=96,
+        depth=6,
+        heads=16,
+        stem=RandomWalkStem.Config(steps=32, frequencies=15, hidden=192, blocks=4),
+        output_norm=True,
+    )
