@@ -132,7 +132,7 @@ def arms_table(record: Record) -> list[str]:
     lines = [
         f"{steps} steps each:",
         "",
-        f"| variant | {record.headline} | learning rate | parameters | {unit}/s | peak memory |",
+        f"| variant | {record.measure} | learning rate | parameters | {unit}/s | peak memory |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for arm in record.arms:

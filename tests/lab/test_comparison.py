@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from formarium.config import ConfigError
-from formarium.errors import FormariumError
+from formarium.errors import DataError, FormariumError
 from formarium.lab import record as records
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Setting, Variant
 from formarium.lab.comparison import arms_of, compare
@@ -151,6 +151,42 @@ def test_minutes_become_steps_by_the_measured_speed() -> None:
     planned = sum(a.cost.step_seconds for a in result.arms.values()) * 2 * result.budget.steps
     assert result.budget.steps >= 20
     assert result.budget.steps == 20 or planned <= 0.05 * 60
+
+
+def test_trainings_may_count_epochs_and_be_measured_on_the_test_split(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("pandas")
+    from formarium.tasks import Forecasting
+
+    monkeypatch.setenv("FORMARIUM_DATA", "/nowhere")
+    comparison = Comparison(
+        task="Forecasting(data=synthetic:3x400, history=24, horizon=12)",
+        model="DLinear",
+        training="Training(epochs=2, batch_size=64, learning_rate=0.01, evaluate_every=1, keep=best)",
+        variants=(
+            Variant("DLinear"),
+            Variant("shorter history", task={"history": 12}),
+            Variant("no data", task={"data": "electricity"}),
+        ),
+        settings={"demo": Setting(learning_rates=(0.1, 1.0), seeds=2, partial=True)},
+        matched=False,
+        split="test",
+    )
+    setting = comparison.settings["demo"]
+    arms = arms_of(comparison, setting)
+    assert [(arm.variant.name, arm.steps) for arm in arms] == [("DLinear", 6), ("shorter history", 8)]
+    assert arms[0].training.evaluate_every == 3
+    with pytest.raises(DataError, match="electricity"):
+        arms_of(comparison, replace(setting, partial=False))
+    with pytest.raises(DataError, match="the data of none of these is on this machine: no data"):
+        arms_of(comparison, replace(setting, variants=("no data",)))
+    result = compare(comparison, setting, ["mae", "step_seconds"], processes=1, threads=1)
+    assert [len(outcome.losses) for arm in result.arms.values() for outcome in arm.outcomes] == [6, 6, 8, 8]
+    task = arms[0].task.build()
+    assert isinstance(task, Forecasting)
+    outcome = result.arms["DLinear"].outcomes[0]
+    assert set(outcome.metrics) == {"mse", "mae"}
+    assert outcome.selection != outcome.metrics["mse"]
+    assert result.arms["DLinear"].tried[result.arms["DLinear"].learning_rate] == outcome.selection
 
 
 def test_measurements_and_checks_become_records() -> None:

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from formarium.errors import FormariumError
-from formarium.lab.claim import Contrast, Exponent, Speedup
+from formarium.lab.claim import Contrast, Exponent, Interaction, Reproduction, Speedup
 from formarium.lab.prove import in_words, judge
 from formarium.lab.statistics import overall
 
@@ -52,6 +52,37 @@ def test_exponents_are_held_to_their_limit() -> None:
     rows = [{"A": {"cost": {"10": 1e2 * f, "100": 1e4 * f, "1000": 1e6 * f}}} for f in (1.0, 1.1, 0.9)]
     assert judge([Exponent("A", "cost", limit=2.2)], rows)[0].verdict == "supported"
     assert judge([Exponent("A", "cost", limit=1.5)], rows)[0].verdict == "refuted"
+
+
+def test_two_changes_are_compared_each_from_its_own_base() -> None:
+    rows = [
+        {"a": {"loss": 1.0 + s}, "a less": {"loss": 1.1 + s}, "b": {"loss": 2.0 + s}, "b less": {"loss": 2.4 + 1.1 * s}}
+        for s in (0.0, 0.1, 0.2)
+    ]
+    (finding,) = judge([Interaction("a less", "a", "b less", "b")], rows)
+    assert finding.verdict == "supported"
+    assert finding.values == pytest.approx([0.3, 0.31, 0.32])
+    assert judge([Interaction("b less", "b", "a less", "a")], rows)[0].verdict == "refuted"
+    (relative,) = judge([Interaction("a less", "a", "b less", "b", relative=True)], rows[:1])
+    assert relative.values == pytest.approx([0.4 / 2 - 0.1])
+    lost = [{**row, "a less": {"loss": math.nan, "diverged": 3}} for row in rows]
+    assert judge([Interaction("a less", "a", "b less", "b")], lost)[0].verdict == "refuted"
+
+
+def test_a_published_number_is_held_against_the_mean() -> None:
+    rows = numbers([0.386, 0.388, 0.390], [0.40, 0.41, 0.42], "mse")
+    near, far, absent = (
+        Reproduction("A", 0.384, "mse"),
+        Reproduction("B", 0.384, "mse"),
+        Reproduction("C", 0.384, "mse"),
+    )
+    findings = judge([near, far, absent], rows)
+    assert [f.verdict for f in findings] == ["supported", "refuted"]  # nothing is required of what did not run
+    assert findings[0].effect == pytest.approx(0.388 / 0.384 - 1)
+    assert "A: mse 0.3880, published 0.384" in findings[0].label
+    low = judge([Reproduction("A", 0.40, "mse")], rows)[0]
+    assert low.verdict == "refuted"  # too good is no reproduction either
+    assert judge([near], [{"A": {"mse": math.nan, "diverged": 1}}])[0].verdict == "refuted"
 
 
 def test_what_stands_beside_does_not_decide_and_may_be_absent() -> None:

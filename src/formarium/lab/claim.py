@@ -45,8 +45,9 @@ class Setting:
 
     model, task, training: dotted settings for every arm. seeds: how many paired seeds. learning_rates: factors on the
     training's own rate, tried by every arm on the first seed. minutes: wall-clock for the whole experiment on the
-    machine at hand; the number of steps follows from the speed measured at the start. steps: a fixed number instead.
-    variants: the arms that run at this scale; all where empty.
+    machine at hand; the number of steps follows from the speed measured at the start. steps: a fixed number instead;
+    neither is needed where the trainings count epochs. variants: the arms that run at this scale; all where empty.
+    partial: arms whose data are not on this machine are left out, with what is required of them.
     """
 
     model: Mapping[str, Any] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class Setting:
     minutes: float | None = None
     steps: int | None = None
     variants: tuple[str, ...] = ()
+    partial: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)  # for the function of a Measurement or an Exact check
 
 
@@ -65,7 +67,8 @@ class Comparison:
     """Variants of one model, trained alike on one task.
 
     matched: bring every arm within 1 % of the first arm's parameters by the width that ``adjusts`` names; None leaves
-    the sizes as they are. probes: further numbers of each trained model, ``module:function`` taking (model, task) and
+    the sizes as they are. split: what the trained models are measured on; rates are chosen on validation whatever it
+    says. probes: further numbers of each trained model, ``module:function`` taking (model, task) and
     returning a dict of numbers by name.
     """
 
@@ -76,6 +79,7 @@ class Comparison:
     training: str = "Training"
     matched: bool = True
     adjusts: str = "channel_mixer.hidden"
+    split: Literal["validation", "test"] = "validation"
     probes: tuple[str, ...] = ()
 
 
@@ -107,6 +111,41 @@ class Contrast:
     better: Better = "lower"
     margin: float = 0.0
     relative: bool = False
+    decides: bool = True
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """What must be true of two changes: ``variant`` is worse than its ``base`` by less than ``against`` than its own.
+
+    The effect of a seed is the second loss less the first, in ``metric``; ``relative`` divides each by its base.
+    """
+
+    variant: str
+    base: str
+    against: str
+    against_base: str
+    metric: str = "loss"
+    better: Better = "lower"
+    margin: float = 0.0
+    relative: bool = False
+    decides: bool = True
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What must be true of a published number: the mean of ``variant`` over seeds lies within ``tolerance`` of it.
+
+    The effect of a seed is its relative difference from ``value``; its interval stands beside the verdict, which the
+    mean decides. Nothing is required of a variant that did not run.
+    """
+
+    variant: str
+    value: float
+    metric: str = "loss"
+    tolerance: float = 0.02
     decides: bool = True
     label: str = ""
 
@@ -155,7 +194,7 @@ class Exact:
     settings: Mapping[Scale, Setting]
 
 
-Requirement = Contrast | Exponent | Speedup
+Requirement = Contrast | Interaction | Reproduction | Exponent | Speedup
 
 
 @dataclass(frozen=True)

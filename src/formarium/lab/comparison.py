@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from formarium.config import BaseConfig, ConfigError, config_from_dict, digest, parse, suggestion
-from formarium.errors import FormariumError
+from formarium.errors import DataError, FormariumError
 from formarium.files import cache_folder, read_json, write_json
 from formarium.lab.claim import Comparison, Setting, Variant
 from formarium.lab.matching import count_parameters, match_parameters
@@ -23,13 +23,17 @@ _TIMED, _WARM = 8, 2
 
 @dataclass(frozen=True)
 class Arm:
-    """A variant made ready: its adapted and matched model, its task and its training, still without a rate."""
+    """A variant made ready: its adapted and matched model, its task and its training, still without a rate.
+
+    steps: how many its training takes, where that counts epochs.
+    """
 
     variant: Variant
     model: BaseConfig
     task: BaseConfig
     training: Training
     parameters: int
+    steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long each run is, and why."""
+    """How long each run is, and why; of one whose training counts epochs, how long at most."""
 
     steps: int
     minutes: float | None
@@ -76,7 +80,10 @@ class ComparisonResult:
 
 
 def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
-    """The arms of a scale, adapted to the task and matched in size; ConfigError for an impossible one."""
+    """The arms of a scale, adapted to the task and matched in size; ConfigError for an impossible one.
+
+    Where the setting is partial those without data are left out; DataError if none is left.
+    """
     chosen = [v for v in comparison.variants if not setting.variants or v.name in setting.variants]
     unknown = [n for n in setting.variants if n not in {v.name for v in comparison.variants}]
     if unknown:
@@ -86,6 +93,12 @@ def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
     for variant in chosen:
         task_config = parse(comparison.task).override({**setting.task, **variant.task})
         task = task_config.build()
+        if setting.partial:
+            try:
+                task.prepare()
+            except DataError as error:
+                notice(f"{variant.name} is left out: {error}")
+                continue
         base = parse(variant.model or comparison.model)
         of_scale = {n: v for n, v in setting.model.items() if not variant.model or hasattr(base, n.partition(".")[0])}
         model = task.adapt(base.override({**of_scale, **variant.changes}))
@@ -94,7 +107,13 @@ def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
         training = parse(comparison.training).override({**setting.training, **variant.training})
         if not isinstance(training, Training):
             raise ConfigError(f"{comparison.training!r} does not describe a training")
-        arms.append(Arm(variant, model, task_config, training, count_parameters(model)))
+        steps = None
+        if training.epochs is not None:
+            training = training.in_steps(task.batches_per_epoch(training.batch_size * training.accumulation))
+            steps = training.steps
+        arms.append(Arm(variant, model, task_config, training, count_parameters(model), steps))
+    if not arms:
+        raise DataError(f"the data of none of these is on this machine: {', '.join(v.name for v in chosen)}")
     return arms
 
 
@@ -123,7 +142,7 @@ def compare(
     results = {}
     rates = _choose_rates(comparison, setting, arms, wanted, budget, task)
     runs = [
-        _run(arm, rates[arm.variant.name][0], seed, wanted, budget, comparison.probes)
+        _run(arm, rates[arm.variant.name][0], seed, wanted, budget, comparison)
         for arm in arms
         for seed in range(setting.seeds)
     ]
@@ -153,18 +172,18 @@ def _plan(
         kept = read_json(file, "plan of a comparison")
         return [Cost(**cost) for cost in kept["costs"]], Budget(**kept["budget"])
     costs = _costs(arms, threads)
-    budget = _budget(setting, costs, processes, threads, steps)
+    budget = _budget(setting, costs, processes, threads, steps, [arm.steps for arm in arms])
     write_json(file, {"costs": [asdict(cost) for cost in costs], "budget": asdict(budget)})
     return costs, budget
 
 
-def _run(
-    arm: Arm, rate: float, seed: int, metrics: tuple[str, ...], budget: Budget, probes: tuple[str, ...] = ()
-) -> Run:
+def _run(arm: Arm, rate: float, seed: int, metrics: tuple[str, ...], budget: Budget, comparison: Comparison) -> Run:
     base = arm.training
     factor = rate / base.learning_rate
-    training = base.replace(steps=budget.steps, learning_rate=rate, matrix_rate=base.matrix_rate * factor)
-    return Run(arm.model.to_dict(), arm.task.to_dict(), training.to_dict(), seed, metrics, probes)
+    steps = budget.steps if arm.steps is None else min(arm.steps, budget.steps)
+    training = base.replace(steps=steps, learning_rate=rate, matrix_rate=base.matrix_rate * factor)
+    described = arm.model.to_dict(), arm.task.to_dict(), training.to_dict()
+    return Run(*described, seed, metrics, comparison.probes, comparison.split)
 
 
 def _choose_rates(
@@ -181,12 +200,10 @@ def _choose_rates(
     todo = {name: list(grid) for name in tried}
     for round_number in range(2):
         pairs = [(arm, factor) for arm in arms for factor in todo[arm.variant.name]]
-        runs = [
-            _run(arm, base[arm.variant.name] * factor, 0, metrics, budget, comparison.probes) for arm, factor in pairs
-        ]
+        runs = [_run(arm, base[arm.variant.name] * factor, 0, metrics, budget, comparison) for arm, factor in pairs]
         outcomes = execute_all(runs, budget.processes, budget.threads, "choosing learning rates")
         for (arm, factor), outcome in zip(pairs, outcomes, strict=True):
-            value = float(outcome.metrics[task.headline])
+            value = float(outcome.selection)
             tried[arm.variant.name][factor] = sign * value if math.isfinite(value) else math.inf
         best = {name: min(values, key=lambda f, v=values: v[f]) for name, values in tried.items()}  # type: ignore[misc]
         if round_number == 0:
@@ -237,10 +254,15 @@ def _cost(description: Mapping[str, Any], report: Any) -> Cost:
     return Cost(seconds, units / seconds, memory, flops)
 
 
-def _budget(setting: Setting, costs: list[Cost], processes: int, threads: int, steps: int | None) -> Budget:
-    """The steps of every run: fixed, or what fits the minutes at the measured speed."""
+def _budget(
+    setting: Setting, costs: list[Cost], processes: int, threads: int, steps: int | None, own: list[int | None]
+) -> Budget:
+    """The steps of every run: fixed, or what fits the minutes at the measured speed, or their own."""
     if steps is None and setting.minutes is None and setting.steps is None:
-        raise ConfigError("a setting says how many steps or how many minutes")
+        counted = [number for number in own if number is not None]
+        if len(counted) < len(own):
+            raise ConfigError("a setting says how many steps or how many minutes, or its trainings count epochs")
+        return Budget(max(counted), None, processes, threads)
     if steps is None and setting.minutes is not None:
         runs = setting.seeds + (len(setting.learning_rates) if len(setting.learning_rates) > 1 else 0)
         once = sum(cost.step_seconds for cost in costs if math.isfinite(cost.step_seconds)) * runs / processes

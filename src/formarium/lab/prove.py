@@ -17,7 +17,9 @@ from formarium.lab.claim import (
     Contrast,
     Exact,
     Exponent,
+    Interaction,
     Measurement,
+    Reproduction,
     Requirement,
     Scale,
     Setting,
@@ -26,7 +28,7 @@ from formarium.lab.claim import (
 from formarium.lab.comparison import ComparisonResult, compare, with_seeds
 from formarium.lab.record import ArmRecord, Finding, Record, surroundings, thinned
 from formarium.lab.runs import Workers, code_fingerprint, default_processes, distributed, function
-from formarium.lab.statistics import Verdict, overall, slope, speedup, verdict
+from formarium.lab.statistics import Verdict, overall, slope, speedup, t_interval, verdict
 from formarium.progress import notice, progress
 
 Numbers = list[dict[str, dict[str, Any]]]  # one entry a seed: variant to metric to number, or to size to number
@@ -87,7 +89,7 @@ def _metrics_by_experiment(claims: Sequence[Claim]) -> dict[int, list[str]]:
     """What all claims of a paper want measured of each experiment, so that they share its runs whichever are chosen."""
     wanted: dict[int, list[str]] = {}
     for claim in claims:
-        metrics = [r.metric for r in claim.requires if isinstance(r, Contrast)]
+        metrics = [r.metric for r in claim.requires if isinstance(r, Contrast | Interaction | Reproduction)]
         own = wanted.setdefault(id(claim.experiment), [])
         own.extend(m for m in metrics if m not in own)
     return wanted
@@ -115,6 +117,7 @@ def _prove(card: Card, claim: Claim, scale: Scale, options: Options, wanted: Map
             "arms": _arm_records(result),
             "unit": result.unit,
             "headline": result.headline,
+            "split": experiment.split,
         }
     elif isinstance(experiment, Measurement):
         numbers: Numbers = _measured(experiment.function, setting)
@@ -151,7 +154,8 @@ def _numbers(result: ComparisonResult) -> Numbers:
         for name, arm in result.arms.items():
             outcome = arm.outcomes[seed]
             costs = {"rate": outcome.rate, "parameters": arm.arm.parameters, "diverged": outcome.diverged}
-            row[name] = {**outcome.metrics, **costs, "losses": outcome.losses}
+            alone = {"step_seconds": arm.cost.step_seconds, "memory": arm.cost.memory}
+            row[name] = {**outcome.metrics, **costs, **alone, "losses": outcome.losses}
         numbers.append(row)
     return numbers
 
@@ -161,8 +165,8 @@ def judge(requirements: Sequence[Requirement], numbers: Numbers) -> list[Finding
     ran = set(numbers[0]) if numbers else set()
     found = []
     for r in requirements:
-        named = {r.variant} if isinstance(r, Exponent) else {r.variant, r.against} - {None}
-        if r.decides or named <= ran:
+        named = {getattr(r, name, None) for name in ("variant", "against", "base", "against_base")} - {None}
+        if named <= ran or (r.decides and not isinstance(r, Reproduction)):
             found.append(_judged(r, numbers))
     return found
 
@@ -170,6 +174,10 @@ def judge(requirements: Sequence[Requirement], numbers: Numbers) -> list[Finding
 def _judged(requirement: Requirement, numbers: Numbers) -> Finding:
     if isinstance(requirement, Contrast):
         return _contrast(requirement, numbers)
+    if isinstance(requirement, Interaction):
+        return _interaction(requirement, numbers)
+    if isinstance(requirement, Reproduction):
+        return _reproduction(requirement, numbers)
     if isinstance(requirement, Exponent):
         return _exponent(requirement, numbers)
     return _speedup(requirement, numbers)
@@ -221,6 +229,63 @@ def _label(contrast: Contrast) -> str:
     by = f" by more than {size}" if contrast.margin > 0 else ""
     least = f", or at most {size} worse" if contrast.margin < 0 else ""
     return f"{contrast.variant} {way} than {contrast.against} in {contrast.metric}{by}{least}"
+
+
+def _interaction(requirement: Interaction, numbers: Numbers) -> Finding:
+    def worsening(variant: str, base: str) -> list[float]:
+        """By how much each seed loses from the base to the variant."""
+        pair = Contrast(base, variant, requirement.metric, requirement.better)
+        own = [_number(row, variant, pair.metric) for row in numbers]
+        start = [_number(row, base, pair.metric) for row in numbers]
+        lost = [_effect(a, b, pair) for a, b in zip(start, own, strict=True)]
+        return [x / abs(b) for x, b in zip(lost, start, strict=True)] if requirement.relative else lost
+
+    ours = worsening(requirement.variant, requirement.base)
+    theirs = worsening(requirement.against, requirement.against_base)
+    alike = [math.isinf(a) and a == b for a, b in zip(ours, theirs, strict=True)]
+    effects = [0.0 if same else b - a for same, a, b in zip(alike, ours, theirs, strict=True)]
+    decided, interval = verdict(effects, requirement.margin)
+    label = (
+        f"{requirement.metric} worsens less from {requirement.base} to {requirement.variant} than from "
+        f"{requirement.against_base} to {requirement.against}"
+    )
+    return Finding(
+        label=requirement.label or label,
+        verdict=decided,
+        effect=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        margin=requirement.margin,
+        values=effects,
+        decides=requirement.decides,
+        metric=requirement.metric,
+        relative=requirement.relative,
+        variant=requirement.variant,
+        against=requirement.against,
+    )
+
+
+def _reproduction(requirement: Reproduction, numbers: Numbers) -> Finding:
+    own = [_number(row, requirement.variant, requirement.metric) for row in numbers]
+    effects = [value / requirement.value - 1 for value in own]
+    interval = t_interval(effects)
+    holds = abs(interval.mean) <= requirement.tolerance  # not where a seed diverged and the mean is no number
+    ours = requirement.value * (1 + interval.mean)
+    return Finding(
+        label=requirement.label
+        or f"{requirement.variant}: {requirement.metric} {ours:.4f}, published {requirement.value:g}",
+        verdict="supported" if holds else "refuted",
+        effect=interval.mean,
+        low=interval.low,
+        high=interval.high,
+        margin=requirement.tolerance,
+        values=effects,
+        decides=requirement.decides,
+        metric=requirement.metric,
+        relative=True,
+        variant=requirement.variant,
+        within=True,
+    )
 
 
 def _exponent(requirement: Exponent, numbers: Numbers) -> Finding:

@@ -30,7 +30,8 @@ _PACKAGES = ("torch", "lightning", "numpy", "transformers", "tokenizers", "scipy
 class Finding:
     """One requirement, judged: the effect in words and numbers, above the margin in favour of the claim.
 
-    values: the effect of each seed. decides: whether the verdict of the claim depends on it.
+    values: the effect of each seed. decides: whether the verdict of the claim depends on it. within: the effect is in
+    favour where it is no further from 0 than the margin, on either side.
     """
 
     label: str
@@ -45,6 +46,7 @@ class Finding:
     relative: bool = False
     variant: str = ""
     against: str | None = None
+    within: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class ArmRecord:
 
 @dataclass(frozen=True)
 class Record:
-    """The outcome of a claim at one scale."""
+    """The outcome of a claim at one scale. split: what the metrics of its arms were measured on."""
 
     paper: str
     title: str
@@ -94,6 +96,7 @@ class Record:
     checks: list[dict[str, Any]] = field(default_factory=list)
     unit: str = ""
     headline: str = ""
+    split: str = "validation"
     seconds: float = 0.0
     when: str = ""
     command: str = ""
@@ -101,6 +104,11 @@ class Record:
     versions: dict[str, str] = field(default_factory=dict)
     commit: str = ""
     schema: int = SCHEMA
+
+    @property
+    def measure(self) -> str:
+        """The headline metric as a heading, with its split where that is not the usual one."""
+        return self.headline if self.split == "validation" else f"{self.headline} ({self.split})"
 
     @property
     def file_name(self) -> str:

@@ -55,7 +55,7 @@ def _arm_table(record: Record) -> Table:
     steps = record.budget.get("steps", 0)
     table = Table(title=f"{record.paper}: {len(record.arms)} variants, {steps} steps, {record.seeds} seeds")
     table.add_column("variant", overflow="fold")
-    for column in (record.headline, "rate", "parameters", f"{record.unit}/s", "step", "memory"):
+    for column in (record.measure, "rate", "parameters", f"{record.unit}/s", "step", "memory"):
         table.add_column(column, justify="right")
     for arm in record.arms:
         table.add_row(
@@ -169,14 +169,16 @@ def _forest(record: Record) -> str:
         dots = {"color": colour, "size": 5, "opacity": 0.5}
         points = [scale * v for v in f.values]
         figure.add_trace(go.Scatter(x=points, y=[name] * len(points), mode="markers", marker=dots, hoverinfo="x"))
-        figure.add_trace(
-            go.Scatter(x=[scale * f.margin], y=[name], mode="markers", marker={"symbol": "line-ns-open", "size": 18})
-        )
+        bars = [scale * f.margin, -scale * f.margin] if f.within else [scale * f.margin]
+        line = {"symbol": "line-ns-open", "size": 18}
+        figure.add_trace(go.Scatter(x=bars, y=[name] * len(bars), mode="markers", marker=line))
     figure.update_layout(
         showlegend=False,
         height=110 + 60 * len(shown),
         margin={"l": 10, "r": 10, "t": 10, "b": 40},
-        xaxis_title="in favour of the claim to the right; the bar is the margin, small dots are seeds",
+        xaxis_title="difference from the published number, which is to lie between the bars; small dots are seeds"
+        if all(f.within for f in shown)
+        else "in favour of the claim to the right; the bar is the margin, small dots are seeds",
         yaxis={"automargin": True},
         template="plotly_white",
     )

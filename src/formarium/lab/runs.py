@@ -20,13 +20,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import formarium
 from formarium.config import config_from_dict, digest
 from formarium.errors import Diverged, FormariumError
 from formarium.files import cache_folder, read_json, write_json
 from formarium.progress import progress, set_quiet
+from formarium.tasks.task import Split
 
 _CODE = ("config.py", "context.py", "block.py", "parts", "models", "training", "tasks", "theory")
 _CHECKPOINTS = 10  # in a run
@@ -42,6 +43,7 @@ class Run:
     seed: int
     metrics: tuple[str, ...] = ()
     probes: tuple[str, ...] = ()
+    split: Split = "validation"
 
     @property
     def key(self) -> str:
@@ -56,7 +58,8 @@ class Run:
 class Outcome:
     """What a run left: its metrics and probes, the training loss of each step, and what it cost.
 
-    diverged: the step at which the loss was no number; metrics are then infinite.
+    selection: the task's headline on validation, by which rates are chosen. diverged: the step at which the loss was no
+    number; metrics are then infinite.
     """
 
     metrics: dict[str, Any]
@@ -68,6 +71,7 @@ class Outcome:
     flops: float
     memory: int
     diverged: int | None = None
+    selection: float = math.nan
 
 
 @cache
@@ -116,12 +120,15 @@ def execute(run: Run, report: Callable[[int], None] | None = None) -> Outcome:
             training,
             seed=run.seed,
             folder=folder,
-            metrics=run.metrics,
+            metrics=run.metrics if run.split == "validation" else (task.headline,),
             checkpoint_every=max(1, training.steps // _CHECKPOINTS),
             show=False,
             on_step=on_step,
         )
         metrics: dict[str, Any] = dict(result.metrics)
+        selection = cast(float, metrics.get(task.headline, math.nan))
+        if run.split != "validation":
+            metrics = dict(task.evaluate(model, run.split, run.metrics))
         for probe in run.probes:
             metrics.update(function(probe)(model, task))
         outcome = Outcome(
@@ -133,11 +140,13 @@ def execute(run: Run, report: Callable[[int], None] | None = None) -> Outcome:
             rate=result.rate,
             flops=result.flops,
             memory=result.memory,
+            selection=selection,
         )
     except Diverged as error:
         worst = {m: math.inf if task.metrics[m.partition("@")[0]] == "lower" else -math.inf for m in run.metrics}
+        selection = math.inf if task.metrics[task.headline] == "lower" else -math.inf
         seconds = time.perf_counter() - began
-        outcome = Outcome(worst, losses, 0, 0, seconds, 0.0, 0.0, 0, diverged=error.step)
+        outcome = Outcome(worst, losses, 0, 0, seconds, 0.0, 0.0, 0, diverged=error.step, selection=selection)
     write_json(folder / "outcome.json", dataclasses.asdict(outcome))
     return outcome
 

@@ -1,5 +1,7 @@
+from .forecasting.table import Reading as Reading
 from .forecasting.task import Forecasting as Forecasting
 from .graphs.task import Graphs as Graphs
+from .images.task import Images as Images
 from .language.task import Language as Language
 from .links.synthetic import Geometries as Geometries
 from .links.task import Links as Links
