@@ -13,7 +13,7 @@ def papers(
     search: Annotated[str | None, typer.Option("--search", "-s", help="Only papers that mention this text.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the papers.
+    """List the papers: what is built, and how many claims held (+), did not (-), or could not be told (?).
 
     Example: [bold]formarium papers --domain language --slot position[/bold]
     """
@@ -58,14 +58,16 @@ def papers(
         ]
         print(json.dumps(rows, indent=2))
     elif found:
-        table = Table(box=None, header_style="bold", pad_edge=False)
-        for column in ("paper", "title", "date", "domains", "state", "verdicts"):
-            table.add_column(column, overflow="fold")
-        for c in found:
-            style = None if c.built else "dim"
-            table.add_row(
-                c.slug, c.title, c.date, ", ".join(c.domains), c.state, _held(verdicts.get(c.slug)), style=style
-            )
+        table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
+        rows = [
+            (c.slug, c.date[:7], c.state, _held(verdicts.get(c.slug)), ", ".join(c.domains), c.title) for c in found
+        ]
+        header = ("paper", "date", "state", "held", "domains", "title")
+        for index, column in enumerate(header[:-1]):
+            table.add_column(column, no_wrap=True, min_width=max(len(row[index]) for row in (header, *rows)))
+        table.add_column(header[-1], no_wrap=True, overflow="ellipsis", ratio=1)
+        for c, row in zip(found, rows, strict=True):
+            table.add_row(*row, style=None if c.built else "dim")
         Console().print(table)
     if not found:
         raise typer.Exit(1)
@@ -80,7 +82,9 @@ def _text(card: object) -> str:
 
 
 def _held(verdicts: dict[str, str] | None) -> str:
-    if not verdicts:
-        return ""
-    counts = [(list(verdicts.values()).count(v), v) for v in ("supported", "refuted", "inconclusive")]
-    return ", ".join(f"{n} {v}" for n, v in counts if n)
+    """How many claims held (+), did not (-), and could not be told (?)."""
+    counts = [(list((verdicts or {}).values()).count(v), mark) for v, mark in _MARKS.items()]
+    return " ".join(f"{n}{mark}" for n, mark in counts if n)
+
+
+_MARKS = {"supported": "+", "refuted": "-", "inconclusive": "?"}
