@@ -42,7 +42,7 @@ def random_walks(adjacency: Tensor, steps: int, symmetric: bool = False, rows: t
     now = identity.expand(*adjacency.shape[:-2], *identity.shape)
     found = [now]
     if adjacency.dim() == 2 and len(adjacency) >= _SPARSE_FROM and adjacency.count_nonzero() * 16 < adjacency.numel():
-        back = step.t().to_sparse_csr()
+        back = step.t().to_sparse()
         for _ in range(steps):
             found.append((back @ found[-1].t()).t())
     else:
