@@ -99,7 +99,7 @@ def plain_batches(task: Forecasting, size: int) -> Iterator[tuple[Tensor, Tensor
     rows = slice(int(windows.starts[0]), int(windows.starts[-1]) + windows.history + windows.horizon)
     marks = task.table.marks()
     assert marks is not None
-    values = task._scaler.apply(task.table.values)[rows]
+    values = task.scaler.apply(task.table.values)[rows]
     loader = DataLoader(
         PlainWindows(values, marks[rows], windows.history, windows.horizon), size, shuffle=True, drop_last=True
     )

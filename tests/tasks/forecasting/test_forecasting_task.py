@@ -69,10 +69,10 @@ def test_a_short_training_beats_repeating_the_day(data: Path, monkeypatch: pytes
 
 def test_scaling_knows_the_training_rows_only(task: Forecasting) -> None:
     rows = task.table.values[: int(0.7 * 900)]
-    np.testing.assert_allclose(task._scaler.mean, rows.mean(axis=0))
-    np.testing.assert_allclose(task._scaler.scale, rows.std(axis=0))
+    np.testing.assert_allclose(task.scaler.mean, rows.mean(axis=0))
+    np.testing.assert_allclose(task.scaler.scale, rows.std(axis=0))
     first = task.windows("train").gather([0])["history"][0]
-    torch.testing.assert_close(first, torch.from_numpy(task._scaler.apply(task.table.values[:48])).float())
+    torch.testing.assert_close(first, torch.from_numpy(task.scaler.apply(task.table.values[:48])).float())
 
 
 def test_batches_follow_from_the_seed_and_the_number(task: Forecasting) -> None:
@@ -135,7 +135,7 @@ def test_every_metric_of_a_forecast(task: Forecasting) -> None:
     errors = windows["target"] - windows["history"][:, -24:]
     assert found["mae"] == pytest.approx(float(errors.abs().mean()), rel=1e-5)
     training = torch.from_numpy(task.table.values[: int(0.7 * 900)])
-    scale = (training[24:] - training[:-24]).abs().mean(0) / torch.from_numpy(task._scaler.scale)
+    scale = (training[24:] - training[:-24]).abs().mean(0) / torch.from_numpy(task.scaler.scale)
     assert found["mase"] == pytest.approx(float((errors.abs() / scale).mean()), rel=1e-5)
     assert 0.6 < found["coverage@0.8"] < 0.95  # type: ignore[operator]
     with pytest.raises(ConfigError, match="measures no 'rmse'"):

@@ -30,7 +30,7 @@ from formarium.tasks.forecasting.table import (
 
 LARGE = 1 << 29  # bytes of a file from which on it is streamed
 _CELLS = 1 << 22  # numbers at a time
-_VERSION = 1
+_VERSION = 2
 
 
 def open_table(source: str | Path | pd.DataFrame, reading: Reading | None = None, large: int = LARGE) -> Table:
@@ -51,7 +51,7 @@ def stream_table(path: Path, reading: Reading | None = None) -> Table:
     themselves and repeated times, which need the table in memory.
     """
     reading = reading or Reading()
-    if reading.series or reading.covariates or not reading.together or reading.missing == "interpolate":
+    if reading.series or reading.covariates or reading.together is False or reading.missing == "interpolate":
         raise DataError(
             f"{path.name} is too large for memory: long tables, covariates, series by themselves and interpolation are "
             "not possible then; split the file"
@@ -78,7 +78,7 @@ def _write(path: Path, folder: Path, reading: Reading) -> None:
         raise DataError(f"{path.name} is a long table and too large for memory; split it, or write it wide")
     time = reading.time or _time_column(head)
     names = [str(c) for c in head.columns if c != time]
-    described: dict[str, Any] = {"names": names, "start": None, "frequency": None, "timezone": None}
+    described: dict[str, Any] = {"names": names, "start": None, "frequency": None, "timezone": None, "time": time}
     targets = [names.index(t) for t in reading.targets]
     described["targets"] = targets or None
     if time is None:
@@ -196,4 +196,5 @@ def _opened(folder: Path) -> Table:
         frequency=frequency,
         timezone=described["timezone"],
         targets=None if described["targets"] is None else tuple(described["targets"]),
+        time_column=described["time"],
     )

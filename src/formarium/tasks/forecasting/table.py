@@ -35,7 +35,8 @@ class Reading(BaseConfig):
     kept for the forecast. frequency: the step, where the timestamps do not show it. timezone: where the clocks stand
     that the timestamps were read from, for hours that daylight saving repeats or skips. duplicates: which value counts
     where a time occurs twice. missing: what stands in for values that are absent. together: all series in one window,
-    cut to the span that they share; else each series by itself, whatever its length.
+    cut to the span that they share; if false each series by itself, whatever its length; if None together unless that
+    cuts off more than a third.
     """
 
     time: str | None = None
@@ -47,7 +48,7 @@ class Reading(BaseConfig):
     timezone: str | None = None
     duplicates: Literal["refuse", "mean", "first", "last"] = "refuse"
     missing: Literal["forward", "interpolate", "zero", "refuse"] = "forward"
-    together: bool = True
+    together: bool | None = True
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,11 @@ class Table:
 
     names: of the series. values: (T, N), a column for each series; or, where ``ends`` is set, (T, 1) with one series
     behind another, ``ends`` the row behind the last of each. observed: (T, 1 or N), false where a value was filled in;
-    None where all were there. times: (T,) timestamps of the rows, None where there are none; in UTC if ``timezone`` is
-    set. covariates: (T, C); ahead: their values behind the last row, (F, C), or (series, F, C) with ``ends``. targets:
-    numbers of the series to be forecast, None for all. calendar: the unit of the calendar features, by default the
-    frequency.
+    None where all were there. times: (T,) timestamps of the rows, or whole numbers where there is no frequency, None
+    where there are neither; in UTC if ``timezone`` is set. covariates: (T, C); ahead: their values behind the last row,
+    (F, C), or (series, F, C) with ``ends``. targets: numbers of the series to be forecast, None for all. calendar: the
+    unit of the calendar features, by default the frequency. time_column, series_column, value_column: what the columns
+    were called that it was read from; the latter two of a long table only.
     """
 
     names: tuple[str, ...]
@@ -74,6 +76,9 @@ class Table:
     targets: tuple[int, ...] | None = None
     ends: np.ndarray | None = None
     calendar: Frequency | None = None
+    time_column: str | None = None
+    series_column: str | None = None
+    value_column: str | None = None
 
     @property
     def blocks(self) -> list[tuple[int, int]]:
@@ -88,11 +93,14 @@ class Table:
         return self._marks(self.times, self.covariates)
 
     def future_times(self, steps: int, block: int = 0) -> np.ndarray | None:
-        """The timestamps of the steps behind the last row (of a series by itself: of the series ``block``)."""
-        if self.times is None or self.frequency is None:
+        """The times of the steps behind the last row (of a series by itself: of the series ``block``)."""
+        if self.times is None:
             return None
-        last = self.times[self.blocks[block][1] - 1]
-        return self.frequency.at(last, np.arange(1, steps + 1))
+        first, stop = self.blocks[block]
+        last, ahead = self.times[stop - 1], np.arange(1, steps + 1)
+        if self.frequency is None:
+            return np.asarray(last + ahead * (last - self.times[stop - 2] if stop - first > 1 else 1))
+        return self.frequency.at(last, ahead)
 
     def future_marks(self, steps: int, block: int = 0) -> np.ndarray | None:
         """What ``marks`` is for the steps ahead, (steps, C); DataError where covariates do not reach so far."""
@@ -139,10 +147,10 @@ def read_table(source: str | Path | pd.DataFrame, reading: Reading | None = None
     if series is None:
         table = _wide(frame.drop(columns=[time] if time else []), times, reading)
     else:
-        table = _long(frame, series, time, times, reading)
+        table = replace(_long(frame, series, time, times, reading), series_column=series, value_column=_value(reading))
     if table.frequency is not None and table.frequency.unit in ("D", "B", "W", "M"):
         timezone = None  # days are counted by the calendar, not in hours
-    return replace(table, timezone=timezone if table.times is not None else None)
+    return replace(table, timezone=timezone if table.times is not None else None, time_column=time)
 
 
 def fill(values: np.ndarray, how: str, what: str = "values") -> np.ndarray:
@@ -363,6 +371,16 @@ def _steps(times: np.ndarray, reading: Reading) -> tuple[Frequency | None, np.nd
     return frequency, frequency.places(times.min(), times)
 
 
+def _grid(times: np.ndarray | None, frequency: Frequency | None, places: np.ndarray, length: int) -> np.ndarray | None:
+    """The time of each step, as a timestamp or counted on."""
+    if times is None:
+        return None
+    if frequency is not None:
+        return frequency.at(times.min(), np.arange(length))
+    last = int(places.max())
+    return np.asarray(times.min() + np.arange(length) * ((times.max() - times.min()) // last if last else 1))
+
+
 def _merged(frame: pd.DataFrame, keys: list[np.ndarray], times: np.ndarray, reading: Reading) -> pd.Series:
     """True for rows that stay where a key occurs twice; refused unless the reading says which row counts."""
     index = pd.MultiIndex.from_arrays(keys) if len(keys) > 1 else pd.Index(keys[0])
@@ -386,10 +404,8 @@ def _wide(frame: pd.DataFrame, times: np.ndarray | None, reading: Reading) -> Ta
     numbers = pd.DataFrame({str(c): _numbers(frame[c]) for c in frame.columns})
     frequency: Frequency | None = None
     places = np.arange(len(frame))
-    start = None
     if times is not None:
         frequency, places = _steps(times, reading)
-        start = times.min() if frequency is not None else None
         stay = _merged(numbers, [places], times, reading)
         if reading.duplicates == "mean" and not stay.all():
             numbers = numbers.groupby(places).mean()
@@ -407,15 +423,15 @@ def _wide(frame: pd.DataFrame, times: np.ndarray | None, reading: Reading) -> Ta
     columns = {str(c): i for i, c in enumerate(numbers.columns)}
     values = grid[:, [columns[n] for n in names]]
     covariates = grid[:, [columns[n] for n in known_ahead]] if known_ahead else None
-    grid_times = None if start is None or frequency is None else frequency.at(start, np.arange(length))
+    grid_times = _grid(times, frequency, places, length)
     table = Table(tuple(names), values, times=grid_times, frequency=frequency, covariate_names=tuple(known_ahead))
     wanted = tuple(names.index(t) for t in reading.targets if t in names) or None
     table = replace(table, targets=wanted, covariates=covariates)
-    return _together(table, reading) if reading.together else _separate(table, reading)
+    return _together(table, reading) if _fits_together(table, reading) else _separate(table, reading)
 
 
 def _long(frame: pd.DataFrame, series: str, time: str | None, times: np.ndarray | None, reading: Reading) -> Table:
-    value = reading.value or "y"
+    value = _value(reading)
     if value not in frame.columns:
         raise DataError(f"the long table has no column {value!r} of values; say value= and its name")
     if time is None or times is None:
@@ -450,10 +466,11 @@ def _long(frame: pd.DataFrame, series: str, time: str | None, times: np.ndarray 
     if reading.covariates:
         covariates = np.full((length, len(labels), len(reading.covariates)), np.nan)
         covariates[places, codes] = numbers[list(reading.covariates)].to_numpy()
-    grid_times = None if frequency is None else frequency.at(start, np.arange(length))
+    grid_times = _grid(times, frequency, places, length)
     table = Table(labels, values, times=grid_times, frequency=frequency, covariate_names=reading.covariates)
     table = replace(table, targets=tuple(labels.index(t) for t in reading.targets) or None)
-    if not reading.together:
+    alike = covariates is None or reading.together is True or _differing(covariates) is None
+    if not (alike and _fits_together(table, reading)):
         return _separate(replace(table, covariates=covariates), reading)
     if covariates is not None:
         table = replace(table, covariates=_shared(covariates, reading.covariates))
@@ -462,15 +479,22 @@ def _long(frame: pd.DataFrame, series: str, time: str | None, times: np.ndarray 
 
 def _shared(covariates: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     """(T, N, C) to (T, C) where all series have the same; DataError where they differ."""
+    differing = _differing(covariates)
+    if differing is not None:
+        raise DataError(
+            f"the covariate {names[differing]!r} differs between series; forecast each by itself (together=False)"
+        )
+    lowest = np.where(np.isfinite(covariates), covariates, np.inf).min(axis=1)
+    return np.where(np.isfinite(lowest), lowest, np.nan)
+
+
+def _differing(covariates: np.ndarray) -> int | None:
+    """The first of the covariates (T, N, C) that is not the same for all series."""
     known = np.isfinite(covariates)
     lowest = np.where(known, covariates, np.inf).min(axis=1)
     highest = np.where(known, covariates, -np.inf).max(axis=1)
     differ = np.flatnonzero((lowest < highest).any(axis=0))
-    if len(differ):
-        raise DataError(
-            f"the covariate {names[differ[0]]!r} differs between series; forecast each by itself (together=False)"
-        )
-    return np.where(np.isfinite(lowest), lowest, np.nan)
+    return int(differ[0]) if len(differ) else None
 
 
 def _spans(table: Table) -> tuple[np.ndarray, np.ndarray]:
@@ -484,6 +508,22 @@ def _spans(table: Table) -> tuple[np.ndarray, np.ndarray]:
         shown = ", ".join(repr(table.names[i]) for i in constant[:3])
         notice(f"{len(constant)} series never change ({shown}{', ...' if len(constant) > 3 else ''})")
     return known.argmax(axis=0), len(known) - known[::-1].argmax(axis=0)
+
+
+def _value(reading: Reading) -> str:
+    """The column of values of a long table."""
+    return reading.value or "y"
+
+
+def _fits_together(table: Table, reading: Reading) -> bool:
+    """Whether the series go into one window: as the reading says, or where they share most of their steps."""
+    if reading.together is not None:
+        return reading.together
+    known = np.isfinite(table.values)
+    if not known.any(axis=0).all():
+        return True  # a series without values is refused there
+    firsts, stops = known.argmax(axis=0), len(known) - known[::-1].argmax(axis=0)
+    return bool(3 * (stops.min() - firsts.max()) >= 2 * (stops.max() - firsts.min()))
 
 
 def _together(table: Table, reading: Reading) -> Table:

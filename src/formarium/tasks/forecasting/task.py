@@ -27,7 +27,7 @@ from formarium.tasks.forecasting.table import Reading, Table
 from formarium.tasks.forecasting.windows import Batch, Windows
 from formarium.tasks.task import Metric, Split, Task
 
-_NUMBERS = 1 << 23  # forecast values of one evaluation batch, to bound memory
+_NUMBERS = 1 << 23  # values of a layer in one evaluation batch, to bound memory
 _CALIBRATION = 1000  # windows that intervals are calibrated on
 
 
@@ -74,8 +74,10 @@ class Forecasting(Task):
     headline: ClassVar[str] = "mse"
     unit: ClassVar[str] = "windows"
 
-    def __init__(self, config: Config | None = None) -> None:
+    def __init__(self, config: Config | None = None, table: Table | None = None, scaler: Scaler | None = None) -> None:
+        """table, scaler: those that are at hand, instead of the data and of what their training rows say."""
         self.config = config = config or self.Config()
+        self._given, self._given_scaler = table, scaler
         if min(config.history, config.horizon) < 1:
             raise ConfigError("the history and the horizon of a forecast are at least one step")
         if not 0 < config.train_share <= 1:
@@ -90,8 +92,11 @@ class Forecasting(Task):
 
     @cached_property
     def _loaded(self) -> tuple[Table, str]:
-        data = self.config.data
-        table, protocol = load(data) if is_named(data) else (open_table(data, self.config.reading), "70-10-20")
+        data, usual = self.config.data, "70-10-20"
+        if self._given is not None:
+            table, protocol = self._given, usual
+        else:
+            table, protocol = load(data) if is_named(data) else (open_table(data, self.config.reading), usual)
         return table, self.config.protocol or protocol
 
     @property
@@ -106,12 +111,16 @@ class Forecasting(Task):
         return self.config.season or (1 if frequency is None else frequency.season)
 
     @cached_property
-    def _scaler(self) -> Scaler:
-        """By series: of a column each, or with series by themselves of a stretch of rows each."""
+    def scaler(self) -> Scaler:
+        """By series: of a column each, or with series by themselves of a stretch of rows each.
+
+        Fitted on training rows, of a series that has none on all.
+        """
+        if self._given_scaler is not None:
+            return self._given_scaler
         table, protocol = self._loaded
-        if table.ends is None:
-            return Scaler.fit(table.values[borders(protocol, len(table.values)).train])
-        fitted = [Scaler.fit(table.values[a:b][borders(protocol, b - a).train]) for a, b in table.blocks]
+        rows = [range(a, b)[borders(protocol, b - a).train] or range(a, b) for a, b in table.blocks]
+        fitted = [Scaler.fit(table.values[own.start : own.stop]) for own in rows]
         return Scaler(np.concatenate([s.mean for s in fitted]), np.concatenate([s.scale for s in fitted]))
 
     @cached_property
@@ -119,7 +128,7 @@ class Forecasting(Task):
         """Every window, on which those of the splits are drawn."""
         table, config = self.table, self.config
         marks = table.marks() if config.marks else None
-        values, scaler = table.values, self._scaler
+        values, scaler = table.values, self.scaler
         if table.ends is not None:
             rows = np.diff(table.ends, prepend=0)
             values = (values - np.repeat(scaler.mean, rows)[:, None]) / np.repeat(scaler.scale, rows)[:, None]
@@ -243,7 +252,7 @@ class Forecasting(Task):
                     errors = measures.scaled_error(point, target, naive).masked_fill(~known, 0)
                     total.add(errors, known if observed is None else known & observed)
                 elif kind == "smape":
-                    scale, mean = (self._scales(x, starts, target) for x in (self._scaler.scale, self._scaler.mean))
+                    scale, mean = (self._scales(x, starts, target) for x in (self.scaler.scale, self.scaler.mean))
                     own = (point * scale + mean, target * scale + mean)
                     total.add(measures.symmetric_percentage_error(*own), observed)
                 elif kind in ("loss", "quantile_loss"):
@@ -273,14 +282,14 @@ class Forecasting(Task):
     def forecast(self, model: Model) -> np.ndarray:
         """The steps behind the end of the table, in the series' own units: (S, N), or (S, N, Q) with quantiles."""
         forecaster, table = _forecaster(model), self.table
-        history, horizon, device = self.config.history, self.config.horizon, _device(forecaster)
+        history, horizon, device = forecaster.config.history, forecaster.config.horizon, _device(forecaster)
         answers = []
         marks = table.marks() if self.config.marks else None
         for block, (first, stop) in enumerate(table.blocks):
             if stop - first < history:
                 raise DataError(f"the series {table.names[block]!r} has {stop - first} steps, fewer than {history}")
             rows = slice(stop - history, stop)
-            scaler = self._scaler
+            scaler = self.scaler
             if table.ends is not None:
                 scaler = Scaler(scaler.mean[block : block + 1], scaler.scale[block : block + 1])
             scaled = scaler.apply(np.asarray(table.values[rows], dtype=np.float64))
@@ -296,13 +305,46 @@ class Forecasting(Task):
                 answers.append(scaler.revert(answer))
         return np.asarray(np.concatenate(answers, axis=1))
 
+    @torch.no_grad()
+    def rolled(self, model: Model, origins: np.ndarray) -> np.ndarray:
+        """What a model says of the steps from each of these rows on, in the series' own units: (K, S, M) float32.
+
+        (K, S, M, Q) with quantiles; M series to be forecast. The model reads its own length of history before each row.
+        """
+        forecaster = _forecaster(model)
+        windows = self._all.with_history(forecaster.config.history).starting(origins - forecaster.config.history)
+        answers = []
+        for forecast, _, _, starts in self._answers(forecaster, windows, np.arange(len(windows))):
+            answers.append(self._own_units(forecast, starts).cpu().numpy())
+        return np.concatenate(answers)
+
+    def arrived(self, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """What came at the steps from each of these rows on, in the series' own units: (K, S, M) float32.
+
+        And which of it was observed, None for all.
+        """
+        windows = self._all.with_history(1).starting(origins - 1)
+        batch = windows.gather(np.arange(len(windows)))
+        seen = batch.get("observed")
+        target = self._own_units(batch["target"][:, :, self._columns], windows.starts)
+        return target.numpy(), None if seen is None else seen[:, :, self._columns].numpy()
+
+    def _own_units(self, values: Tensor, starts: np.ndarray) -> Tensor:
+        """Scaled values (K, S, M) or (K, S, M, Q) of windows in the series' own units, computed in double precision."""
+        values = values.double()
+        shape = values[..., 0] if values.dim() == 4 else values
+        scale, mean = (self._scales(x, starts, shape) for x in (self.scaler.scale, self.scaler.mean))
+        if values.dim() == 4:
+            scale, mean = scale[..., None], mean[..., None]
+        return (values * scale + mean).float()
+
     def save(self, folder: Path) -> None:
         table = self.table
         names = list(table.names)
         described = {
             "series": names,
-            "mean": self._scaler.mean.tolist(),
-            "scale": self._scaler.scale.tolist(),
+            "mean": self.scaler.mean.tolist(),
+            "scale": self.scaler.scale.tolist(),
             "frequency": None if table.frequency is None else str(table.frequency),
             "covariates": list(table.covariate_names),
         }
@@ -316,7 +358,7 @@ class Forecasting(Task):
             measures.naive_error(table.values[first:stop][borders(protocol, stop - first).train], self.season)
             for first, stop in table.blocks
         ]
-        return np.asarray(np.concatenate(errors) / self._scaler.scale)
+        return np.asarray(np.concatenate(errors) / self.scaler.scale)
 
     def _scales(self, by_series: np.ndarray, starts: np.ndarray, like: Tensor) -> Tensor:
         """Numbers of the series, (N,) or by stretch, so that they fit windows (B, S, N): (B or 1, 1, N)."""
@@ -332,11 +374,18 @@ class Forecasting(Task):
         self, forecaster: Forecaster, split: Split, most: int | None = None
     ) -> Iterator[tuple[Tensor, Tensor, Tensor | None, np.ndarray]]:
         """Forecasts, targets and what was observed of the series to be forecast, and where the windows start."""
-        windows, device = self.windows(split), _device(forecaster)
+        windows = self.windows(split)
         count = len(windows) // 32 * 32 if self.config.drop_last else len(windows)
         limit = most or self.config.evaluation_windows or count
         numbers = np.arange(count) if limit >= count else np.linspace(0, count - 1, limit).round().astype(np.int64)
-        size = max(1, min(256, _NUMBERS // (self.config.horizon * windows.variates * forecaster.levels)))
+        yield from self._answers(forecaster, windows, numbers)
+
+    def _answers(
+        self, forecaster: Forecaster, windows: Windows, numbers: np.ndarray
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None, np.ndarray]]:
+        device = _device(forecaster)
+        widest = max(windows.horizon * forecaster.levels, windows.history, 4 * getattr(forecaster.config, "width", 0))
+        size = max(1, min(256, _NUMBERS // (widest * windows.variates)))
         for first in range(0, len(numbers), size):
             chosen = numbers[first : first + size]
             batch = {k: v.to(device) for k, v in windows.gather(chosen).items()}

@@ -94,6 +94,14 @@ class Windows:
         other.starts = np.asarray(starts)
         return other
 
+    def with_history(self, history: int) -> "Windows":
+        """Windows of the same table with more or less history, beginning at the same rows; the table is shared."""
+        other = copy(self)
+        other.history = history
+        other._offsets = np.arange(history + self.horizon)
+        other._steps = torch.arange(history + self.horizon, device=self.device)
+        return other
+
     def batches(self, size: int, drop_last: bool = False) -> Iterator[Batch]:
         """All windows in their order. drop_last: without the last incomplete batch, as many published tests do."""
         stop = len(self) // size * size if drop_last else len(self)
