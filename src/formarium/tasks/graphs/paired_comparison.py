@@ -32,8 +32,7 @@ class Protocol(BaseConfig):
 
     copies: q relabellings of each graph. batch: graphs of a training batch, half of them copies of either graph.
     learning_rate falls by a cosine to ``final`` after ``warmup`` epochs. stop_at: training ends where an epoch's mean
-    loss is not above it. ridge: what is added to the variances before the inverse; at 0 the pseudo-inverse is taken, as
-    published, which rests on copies of a graph differing by rounding. threshold: of T^2, for q = 32 and 16 outputs.
+    loss is not above it. ridge: see ``paired_statistic``. threshold: of T^2, for q = 32 and 16 outputs.
     """
 
     copies: int = 32
@@ -45,7 +44,7 @@ class Protocol(BaseConfig):
     weight_decay: float = 1e-5
     clip: float = 1.0
     stop_at: float = 0.0
-    ridge: float = 0.0
+    ridge: float | None = None
     threshold: float = 72.34
 
     def rate(self, epoch: int) -> float:
@@ -71,16 +70,20 @@ class Comparison:
     epochs: int
 
 
-def paired_statistic(first: Tensor, second: Tensor, ridge: float = 0.0) -> float:
-    """d^T S^+ d of the differences of paired rows (q, D): their mean d and covariance S, in float64.
+def paired_statistic(first: Tensor, second: Tensor, ridge: float | None = None) -> float:
+    """d^T (S + ridge I)^-1 d of the differences of paired rows (q, D): their mean d and covariance S, in float64.
 
-    Without ``ridge`` it is unchanged by any invertible linear map of the D outputs, up to rounding.
+    Copies of a graph differ by rounding alone, and where they do not differ at all S says nothing of how far two graphs
+    are apart. By default the ridge is therefore the variance of one rounding at the size of the outputs. At 0 it is the
+    pseudo-inverse, as published: unchanged by any invertible linear map of the outputs, and 0 for S = 0.
     """
+    if ridge is None:
+        size = torch.cat((first, second)).double().square().mean()
+        ridge = float(size) * torch.finfo(first.dtype).eps ** 2
     difference = (first - second).double()
     mean = difference.mean(0)
     spread = torch.cov(difference.t()).reshape(len(mean), len(mean))
-    if ridge:
-        spread = spread + ridge * torch.eye(len(mean), dtype=spread.dtype, device=spread.device)
+    spread = spread + ridge * torch.eye(len(mean), dtype=spread.dtype, device=spread.device)
     return float(mean @ torch.linalg.pinv(spread, hermitian=True) @ mean)
 
 

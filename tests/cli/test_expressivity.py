@@ -1,0 +1,70 @@
+"""``formarium expressivity``."""
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from formarium.cli.expressivity import expressivity
+from formarium.errors import DataError
+
+app = typer.Typer()
+app.command()(expressivity)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    triangles = nx.disjoint_union(nx.cycle_graph(3), nx.cycle_graph(3))
+    made = {
+        "cycle": (nx.write_graph6, "cycle.g6", nx.cycle_graph(6)),
+        "triangles": (nx.write_graphml, "triangles.graphml", triangles),
+        "again": (nx.write_gml, "again.gml", nx.relabel_nodes(nx.cycle_graph(6), {0: 3, 3: 0})),
+        "arrows": (nx.write_graphml, "arrows.graphml", nx.cycle_graph(6, create_using=nx.DiGraph)),
+        "path": (nx.write_edgelist, "path.txt", nx.path_graph(4)),
+    }
+    for write, name, graph in made.values():
+        write(graph, tmp_path / name)
+    return {key: str(tmp_path / name) for key, (_, name, _) in made.items()}
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_says_which_tests_tell_them_apart(files: dict[str, str]) -> None:
+    found = json.loads(run(files["cycle"], files["triangles"], "--json"))
+    rounds = {row["test"]: row["round"] for row in found["tests"]}
+    assert rounds == {"1-WL": None, "distances": 1, "walks": 1, "3-WL": 2}
+    assert found["isomorphic"] is False
+    text = run(files["cycle"], files["triangles"])
+    assert "not isomorphic" in text
+    assert "6 nodes, 6 edges" in text
+
+
+def test_knows_the_same_graph_in_another_order_and_format(files: dict[str, str]) -> None:
+    found = json.loads(run(files["cycle"], files["again"], "--json", "--seconds", "60"))
+    assert found["isomorphic"] is True
+    assert all(row["round"] is None for row in found["tests"])
+
+
+def test_says_what_is_left_out_and_counts_nodes(files: dict[str, str]) -> None:
+    text = run(files["arrows"], files["path"])
+    assert "directions left out" in text.replace("\n", " ")
+    found = json.loads(run(files["arrows"], files["path"], "--json"))
+    assert {row["round"] for row in found["tests"]} == {0}
+
+
+def test_a_bad_file_is_answered_in_a_sentence(files: dict[str, str], tmp_path: Path) -> None:
+    bad = tmp_path / "bad.g6"
+    bad.write_text("!!!")
+    with pytest.raises(DataError, match="not a readable g6 file"):
+        run(str(bad), files["cycle"])
+    large = tmp_path / "large.txt"
+    large.write_text("\n".join(f"{i} {i + 1}" for i in range(1200)))
+    with pytest.raises(DataError, match="up to 1,000 nodes"):
+        run(files["cycle"], str(large))

@@ -1,0 +1,122 @@
+"""Graphs from files, good and bad."""
+
+import json
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+
+from formarium.errors import DataError
+from formarium.tasks.graphs.files import read_graph, read_tables, tables_of
+
+
+@pytest.mark.parametrize("kind", ["graphml", "gml", "g6", "s6", "json", "edgelist", "csv"])
+def test_every_format_gives_the_graph_back(kind: str, tmp_path: Path) -> None:
+    graph, path = nx.petersen_graph(), tmp_path / f"graph.{kind}"
+    write = {
+        "graphml": nx.write_graphml,
+        "gml": nx.write_gml,
+        "g6": nx.write_graph6,
+        "s6": nx.write_sparse6,
+        "json": lambda g, p: p.write_text(json.dumps(nx.node_link_data(g, edges="edges"))),
+        "edgelist": lambda g, p: nx.write_edgelist(g, p, data=["weight"]),
+        "csv": lambda g, p: p.write_text("source,target\n" + "\n".join(f"{a},{b}" for a, b in g.edges)),
+    }
+    write[kind](graph, path)
+    assert nx.is_isomorphic(read_graph(path), graph)
+
+
+def test_plain_json(tmp_path: Path) -> None:
+    path = tmp_path / "graph.json"
+    path.write_text("[[0, 1], [1, 2]]")
+    assert read_graph(path).number_of_nodes() == 3
+    path.write_text('{"nodes": 5, "edges": [["0", "1"]]}')
+    assert read_graph(path).number_of_nodes() == 7  # words are other nodes than numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.graphml", "<graphml", "not a readable graphml file"),
+        ("a.gml", "graph [ node [", "not a readable gml file"),
+        ("a.g6", "!!!", "not a readable g6 file"),
+        ("a.g6", "A_\nA_\n", "holds 2 graphs"),
+        ("a.json", "{", "not a readable json file"),
+        ("a.json", '{"nodes": 3}', "no list of edges"),
+        ("a.json", "[[1]]", "not an edge between two nodes"),
+        ("a.json", "[]", "a graph without nodes"),
+        ("a.txt", "1 2 3 4 5", "line 1, is not an edge"),
+        ("a.txt", "# only words about it", "a graph without nodes"),
+        ("a.edges", "\udcff", "not a readable list of edges"),
+    ],
+)
+def test_a_bad_file_is_answered_in_a_sentence(name: str, content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode("utf-8", "surrogateescape"))
+    with pytest.raises(DataError, match=message) as caught:
+        read_graph(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(DataError, match="there is no file"):
+        read_graph(tmp_path / "missing.g6")
+
+
+EDGES = "graph,source,target,type,length\na,1,2,single,1.5\na,2,3,double,1.3\nb,x,y,single,1.4\n"
+NODES = "graph,node,type_element,charge\na,1,C,0.1\na,2,N,0.2\na,3,C,0.3\nb,x,O,0.4\nb,y,C,0.5\nc,lone,C,0.6\n"
+GRAPHS = "graph,target\na,0.5\nb,1.5\nc,2.5\n"
+
+
+def tables(folder: Path, **files: str) -> list[Path | None]:
+    for name, content in files.items():
+        (folder / f"{name}.csv").write_text(content)
+    return list(tables_of(folder))
+
+
+def test_tables_of_many_graphs(tmp_path: Path) -> None:
+    edges, nodes, graphs = tables(tmp_path, edges=EDGES, nodes=NODES, graphs=GRAPHS)
+    assert edges is not None
+    made = read_tables(edges, nodes, graphs)
+    assert [(g.name, g.nodes, len(g.edges), float(g.target)) for g in made] == [  # type: ignore[arg-type]
+        ("a", 3, 4, 0.5),
+        ("b", 2, 2, 1.5),
+        ("c", 1, 0, 2.5),
+    ]
+    assert made[0].node_types is not None
+    assert made[0].node_types[:, 0].tolist() == [0, 1, 0]  # C, N, O in the order of the alphabet
+    assert made[0].edge_types is not None
+    assert made[0].edge_types[:, 0].tolist() == [1, 1, 0, 0]
+    assert made[0].edge_features is not None
+    assert np.allclose(made[0].edge_features[:, 0], [1.5, 1.5, 1.3, 1.3])
+
+
+def test_one_graph_of_edges_alone_and_labels_of_nodes(tmp_path: Path) -> None:
+    (edges, *_) = tables(tmp_path, edges="source,target\na,b\nb,c\nc,c\n")
+    assert edges is not None
+    (graph,) = read_tables(edges)
+    assert (graph.nodes, len(graph.edges)) == (3, 5)
+    edges, nodes, _ = tables(tmp_path, nodes="node,label\na,cat\nb,dog\nc,cat\nd,dog\n")
+    assert edges is not None
+    (graph,) = read_tables(edges, nodes)
+    assert graph.nodes == 4
+    assert graph.node_targets is not None
+    assert graph.node_targets.tolist() == [0, 1, 0, 1]
+    assert np.issubdtype(graph.node_targets.dtype, np.integer)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"edges": "from,to\n1,2\n"}, "has no column 'source'; it has from, to"),
+        ({"edges": "source,target\n"}, "holds no rows"),
+        ({"edges": "source,target\n1\n"}, "line 2, has not as many entries"),
+        ({"edges": EDGES, "nodes": NODES.replace("a,3,C,0.3\n", "")}, "joins the node '3'"),
+        ({"edges": EDGES, "nodes": NODES, "graphs": GRAPHS.replace("b,1.5\n", "")}, "says nothing of the graph 'b'"),
+        ({"edges": EDGES.replace("1.3", "long")}, "line 3: 'long' in the column 'length' is no number"),
+        ({"edges": EDGES, "nodes": NODES.replace("type_element", "label").replace("charge", "target")}, "both a label"),
+    ],
+)
+def test_tables_that_do_not_fit_are_answered_in_a_sentence(files: dict[str, str], message: str, tmp_path: Path) -> None:
+    edges, nodes, graphs = tables(tmp_path, **files)
+    assert edges is not None
+    with pytest.raises(DataError, match=message):
+        read_tables(edges, nodes, graphs)

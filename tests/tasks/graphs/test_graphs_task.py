@@ -1,0 +1,209 @@
+"""The task on graphs: its data, its batches, its metrics, and that a model learns what a guess cannot know."""
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from formarium.config import ConfigError
+from formarium.errors import DataError
+from formarium.models import Decoder, GraphTransformer
+from formarium.tasks import Graphs
+from formarium.tasks.graphs.batch import GraphBatch
+from formarium.tasks.graphs.graph import Graph, make_graph
+from formarium.tasks.graphs.sources import load
+
+HERE = __name__
+
+
+def ring(nodes: int, **target: object) -> Graph:
+    return make_graph(nodes, [(i, (i + 1) % nodes) for i in range(nodes)], **target)  # type: ignore[arg-type]
+
+
+def rings() -> list[Graph]:
+    return [ring(3 + i % 9, target=[float(i % 9), np.nan if i % 3 else 1.0]) for i in range(60)]
+
+
+def splits() -> dict[str, list[Graph]]:
+    return {s: [ring(n, target=n % 2) for n in (4, 5, 6)] for s in ("train", "validation", "test")}
+
+
+def one_graph() -> list[Graph]:
+    return [ring(60, node_types=np.arange(60) % 3, node_targets=np.arange(60) % 3)]
+
+
+def aimless() -> list[Graph]:
+    return [ring(n) for n in range(3, 33)]
+
+
+def task(**settings: object) -> Graphs:
+    return Graphs(Graphs.Config().override(settings))
+
+
+def tiny(made: Graphs) -> GraphTransformer:
+    base = made.baseline()
+    built: GraphTransformer = base.replace(width=16, depth=2, heads=2).build()
+    return built
+
+
+def fit(made: Graphs, steps: int, rate: float = 4e-3) -> GraphTransformer:
+    net = tiny(made)
+    optimiser = torch.optim.AdamW(net.parameters(), lr=rate)
+    for step, batch in enumerate(islice(made.batches(32, seed=0), steps)):
+        optimiser.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 10) * (1 - step / steps)
+        optimiser.zero_grad()
+        made.loss(net, batch).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+    return net
+
+
+def test_learns_spanning_trees_far_better_than_the_mean() -> None:
+    made = task()
+    made.prepare()
+    assert {s: len(g) for s, g in made.graphs.items()} == {"train": 794, "validation": 99, "test": 99}
+    found = made.evaluate(fit(made, 80), "test", ["r2", "mae", "loss", "rmse"])
+    assert float(found["r2"]) > 0.6  # type: ignore[arg-type]
+    assert float(found["mae"]) <= float(found["rmse"])  # type: ignore[arg-type]
+
+
+def test_learns_which_nodes_hold_a_graph_together() -> None:
+    made = task(target="cut_nodes")
+    made.prepare()
+    assert made.of_nodes
+    assert made.classes == 2
+    assert float(made.evaluate(fit(made, 120, rate=8e-3), "test", ["macro_f1"])["macro_f1"]) > 0.8  # type: ignore[arg-type]
+
+
+def test_batches_follow_from_seed_and_number_alone() -> None:
+    made = task()
+    made.baseline()
+
+    def key(batch: GraphBatch) -> tuple[int, float]:
+        assert batch.targets is not None
+        return int(batch.adjacency.sum()), float(batch.targets.sum())
+
+    whole = [key(batch) for batch in islice(made.batches(8, seed=3), 40)]
+    assert [key(batch) for batch in islice(made.batches(8, seed=3, start=17), 23)] == whole[17:]
+    assert [key(batch) for batch in islice(made.batches(8, seed=4), 40)] != whole
+
+
+def test_an_epoch_shows_every_graph_once_and_ranks_share_it() -> None:
+    made = task(data=f"{HERE}:rings", pool=3)
+    names = {id(graph): i for i, graph in enumerate(made.graphs["train"])}
+    assert len(names) == 48
+    seen: list[int] = []
+    original = made._batch
+
+    def recording(graphs: list[Graph], split: str) -> GraphBatch:
+        seen.extend(names[id(g)] for g in graphs)
+        return original(graphs, split)  # type: ignore[arg-type]
+
+    made._batch = recording  # type: ignore[assignment, method-assign]
+    list(islice(made.batches(8, seed=0), 6))
+    assert sorted(seen) == list(range(48))
+    seen.clear()
+    for rank in range(2):
+        list(islice(made.batches(4, seed=0, rank=rank, world=2), 6))
+    assert sorted(seen) == list(range(48))
+
+
+def test_batches_of_a_pool_hold_graphs_of_like_size() -> None:
+    wasted = {}
+    for pool in (1, 16):
+        batches = list(islice(task(data=f"{HERE}:rings", pool=pool).batches(4, seed=0), 48))
+        sizes = [b.adjacency.any(-1).sum(1) for b in batches]
+        wasted[pool] = sum(b.adjacency.numel() for b in batches) / sum(int(s.square().sum()) for s in sizes)
+    assert wasted[16] < 1.15
+    assert wasted[1] > 1.4
+
+
+def test_unknown_targets_are_left_out() -> None:
+    made = task(data=f"{HERE}:rings", objective="mse")
+    made.prepare()
+    net = tiny(made)
+    assert net.config.outputs == 2
+    batch = next(made.batches(8, seed=0))
+    loss = made.loss(net, batch)
+    assert torch.isfinite(loss)
+    assert batch.targets is not None
+    answers = net(**batch.inputs())
+    mean, spread = made._scale
+    scaled = (batch.targets - mean) / spread
+    known = ~scaled.isnan()
+    torch.testing.assert_close(loss, (answers - scaled.float())[known].square().mean())
+
+
+def test_of_one_graph_nodes_are_held_out() -> None:
+    made = task(data=f"{HERE}:one_graph", held_out=0.2)
+    made.prepare()
+    counts = [len(made._targets(s)) for s in ("train", "validation", "test")]
+    assert sum(counts) == 60
+    assert min(counts) > 3
+    batch = next(made.batches(1, seed=0))
+    assert batch.node_targets is not None
+    assert int((batch.node_targets >= 0).sum()) == counts[0]
+    net = fit(made, 40, rate=1e-2)
+    assert float(made.evaluate(net, "test", ["accuracy"])["accuracy"]) > 0.9  # type: ignore[arg-type]
+
+
+def test_splits_of_a_source_are_kept_and_metrics_are_of_classes() -> None:
+    made = task(data=f"{HERE}:splits")
+    made.prepare()
+    assert list(made.metrics) == ["loss", "accuracy", "macro_f1"]
+    found = made.evaluate(tiny(made), "test", ["loss", "accuracy"])
+    assert set(found) == {"loss", "accuracy"}
+    with pytest.raises(ConfigError, match="'mae' is not measured"):
+        made.evaluate(tiny(made), "test", ["mae"])
+
+
+def test_a_model_with_other_walks_makes_its_own() -> None:
+    made = task()
+    net = tiny(made)
+    made.adapt(GraphTransformer.Config())  # of 24 steps: the batches now hold those
+    batch = next(made.batches(4, seed=0))
+    assert batch.walks is not None
+    assert batch.walks.shape[-1] == 25
+    assert torch.isfinite(made.loss(net, batch))
+
+
+def test_tables_in_a_folder(tmp_path: Path) -> None:
+    rows = ["graph,source,target"] + [f"g{i},{j},{(j + 1) % (3 + i % 4)}" for i in range(30) for j in range(3 + i % 4)]
+    (tmp_path / "edges.csv").write_text("\n".join(rows))
+    (tmp_path / "graphs.csv").write_text(
+        "graph,label\n" + "\n".join(f"g{i},{'odd' if i % 2 else 'even'}" for i in range(30))
+    )
+    made = task(data=str(tmp_path))
+    made.prepare()
+    assert made.classes == 2
+    assert sum(len(g) for g in made.graphs.values()) == 30
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("atlass", "did you mean 'atlas'"),
+        ("no/such/folder", "no such file or folder"),
+        ("formarium:nothing", "names no function"),
+        ("pyg:NoSuchSet()", "no data set 'NoSuchSet'|need it installed"),
+        ("pyg:TUDataset(", "not of the form|need it installed"),
+    ],
+)
+def test_says_which_source_cannot_be_used(source: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(source, "spanning_trees", 0.1)
+
+
+def test_refuses_what_cannot_be_asked() -> None:
+    with pytest.raises(DataError, match="did you mean 'triangles'"):
+        task(target="triangle").prepare()
+    with pytest.raises(DataError, match="asks for nothing"):
+        task(data=f"{HERE}:aimless").prepare()
+    with pytest.raises(ConfigError, match="takes a GraphTransformer"):
+        task().adapt(Decoder.Config())
+    with pytest.raises(ConfigError, match="held out"):
+        task(held_out=0.5)
+    with pytest.raises(ConfigError, match="pool"):
+        task(pool=0)

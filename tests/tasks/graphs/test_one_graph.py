@@ -1,0 +1,74 @@
+"""Graphs as arrays: what is made of edges in any order, and what is refused."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from formarium.errors import DataError
+from formarium.tasks.graphs.graph import MOST_NODES, make_graph, widths
+
+
+def test_directed_and_repeated_edges_are_edges_in_both_directions_once() -> None:
+    graph = make_graph(4, [(2, 0), (0, 1), (2, 0), (3, 3)], edge_types=[5, 6, 7, 8])
+    assert graph.edges.tolist() == [[0, 1], [0, 2], [1, 0], [2, 0], [3, 3]]
+    assert graph.edge_types is not None
+    assert graph.edge_types[:, 0].tolist() == [6, 5, 6, 5, 8]
+
+
+def test_what_is_known_of_an_edge_may_differ_by_direction() -> None:
+    graph = make_graph(2, [(0, 1), (1, 0)], edge_features=[0.5, 0.25])
+    assert graph.edge_features is not None
+    assert graph.edge_features[:, 0].tolist() == [0.5, 0.25]
+
+
+@given(st.integers(1, 12), st.integers(0, 999))
+def test_relabelling_there_and_back_is_nothing(nodes: int, seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    edges = generator.integers(0, nodes, (2 * nodes, 2))
+    graph = make_graph(
+        nodes,
+        edges,
+        node_types=generator.integers(0, 5, nodes),
+        edge_features=generator.random((2 * nodes, 2)),
+        target=1.5,
+        node_targets=generator.random(nodes),
+    )
+    order = generator.permutation(nodes)
+    moved = graph.relabelled(order)
+    assert np.array_equal(moved.adjacency(), graph.adjacency()[order][:, order])
+    assert moved.node_targets is not None
+    assert graph.node_targets is not None
+    assert np.array_equal(moved.node_targets, graph.node_targets[order])
+    back = moved.relabelled(np.argsort(order))
+    for name in ("edges", "node_types", "edge_features", "node_targets", "target"):
+        assert np.array_equal(getattr(back, name), getattr(graph, name)), name
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ({"nodes": 0, "edges": []}, "has no nodes"),
+        ({"nodes": MOST_NODES + 1, "edges": []}, "cut it into graphs"),
+        ({"nodes": 3, "edges": [(0, 3)]}, "3 nodes, numbered from 0, and an edge to node 3"),
+        ({"nodes": 3, "edges": [(0, -1)]}, "edge to node -1"),
+        ({"nodes": 3, "edges": [], "node_types": [0, 1]}, "3 nodes and features of 2"),
+        ({"nodes": 2, "edges": [(0, 1)], "edge_types": [0, 1]}, "1 edges and features of 2"),
+        ({"nodes": 2, "edges": [], "node_types": [0.5, 1]}, "whole numbers"),
+        ({"nodes": 2, "edges": [], "node_types": [-1, 1]}, "one is -1"),
+        ({"nodes": 2, "edges": [], "node_features": [1.0, float("nan")]}, "not all finite"),
+        ({"nodes": 2, "edges": [], "node_targets": [1]}, "2 nodes and targets of 1"),
+    ],
+)
+def test_refuses_in_a_sentence(given_: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make_graph(name="g", **given_)  # type: ignore[arg-type]
+
+
+def test_widths_are_those_of_all_graphs() -> None:
+    one = make_graph(2, [(0, 1)], node_types=[[0, 2], [1, 0]], edge_features=[[1.0, 2.0]])
+    bare = make_graph(1, [], node_types=[[3, 0]])
+    found = widths([one, bare])
+    assert (found.node_types, found.edge_types, found.node_features, found.edge_features) == ((4, 3), (), 0, 2)
+    with pytest.raises(DataError, match="some graphs have 0 and some 2 node types"):
+        widths([one, make_graph(1, [])])
