@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_FEWEST_ROWS = 64  # below that the products are too small to tell apart
+_FEWEST_PRODUCTS = 1 << 24  # of two numbers: in smaller maps calling oneDNN costs more than it saves
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -72,7 +72,7 @@ def _is_one_row(x: Tensor) -> bool:
 def _through_onednn(x: Tensor, weight: Tensor) -> bool:
     return (
         plain_training(x, weight)
-        and x.numel() >= _FEWEST_ROWS * x.shape[-1]
+        and x.numel() * len(weight) >= _FEWEST_PRODUCTS
         and torch.backends.mkldnn.is_available()
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )
