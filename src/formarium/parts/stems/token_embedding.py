@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,7 +23,7 @@ class TokenEmbedding(Part):
     def __init__(self, width: int, vocabulary: int, config: Config | None = None) -> None:
         super().__init__()
         self.config = config or self.Config()
-        self.weight = nn.Parameter(Tensor(vocabulary, width))
+        self.weight = nn.Parameter(torch.empty(vocabulary, width))
         self.factor = width**0.5 if self.config.scale == "sqrt_width" else 1.0
         nn.init.normal_(self.weight, std=1.0 if self.config.std is None else self.config.std)
 
