@@ -13,6 +13,7 @@ import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from formarium.block import Block
 from formarium.config import BaseConfig, ConfigError
@@ -69,7 +70,7 @@ class GraphTransformer(Model):
         init_std: float = 0.02
 
     model_type: ClassVar[str] = "formarium-graph-transformer"
-    pair_memory: int | None = None  # bytes that the features of all pairs may take; half of what is free where None
+    pair_memory: int | None = None  # bytes that features of pairs may take; half of what is free where None
 
     def __init__(self, config: Config | None = None) -> None:
         super().__init__()
@@ -192,7 +193,8 @@ class GraphTransformer(Model):
         if config.token == "cls":
             order = order - 1
         context = Context(positions=torch.arange(length, device=x.device)[None], mask=pairs.mask)
-        fits = length < _LARGE or self._fits(batch * length * length, x.device)
+        every = batch * length * length
+        fits = length < _LARGE or self._fits(every * self._bytes_a_pair(), x.device)
         step = max(1, _AT_A_TIME // (batch * length * self._bytes_a_pair()))
         if pairs.kinds is not None and pairs.samples is not None:
             kinds, places = pairs.kinds, pairs.samples
@@ -216,6 +218,11 @@ class GraphTransformer(Model):
                 return self._pair_features(walks, pairs, degree, order, lambda grid: grid[:, first:last])
 
             context.pair_rows = PairRows(make, step)
+            kept = every * self.stem.pair_down.weight[:, 0].nbytes * (2 if torch.is_grad_enabled() else 1)
+            if self._fits(kept, x.device):
+                # Not made anew for every layer; what making them took is, for the gradient, once.
+                rows = {span[0]: checkpoint(make, *span, use_reentrant=False) for span in _spans(length, step)}
+                context.pair_rows = PairRows(lambda first, last: rows[first], step)
         x = x + self.stem.nodes(stays, degree, order)
         context = context.with_embeddings(x)
         if self.position is not None:
@@ -313,15 +320,16 @@ class GraphTransformer(Model):
         a, b = x[graph, one], x[graph, other]
         return torch.cat((a + b, a * b, both), dim=-1)
 
-    def _fits(self, pairs: int, device: torch.device) -> bool:
-        """Whether the features of so many pairs, with what their gradient needs, fit the memory."""
+    def _fits(self, size: int, device: torch.device) -> bool:
+        """Whether so many bytes of pair features fit the memory."""
         free = self.pair_memory
         if free is None:
             whole = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
             free = whole // 2
-        return pairs * self._bytes_a_pair() <= free
+        return size <= free
 
     def _bytes_a_pair(self) -> int:
+        """What making the features of one pair takes, with all that their gradient needs."""
         stem, config = self.stem.config, self.config
         width = config.pair_width or config.width
         inside = self.stem.pair_up.in_features + 2 * stem.hidden + 3 * width
