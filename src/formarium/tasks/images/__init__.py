@@ -1,0 +1,1 @@
+"""Images: data of any kind, views of them for training and testing, and classification."""
