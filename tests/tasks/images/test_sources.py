@@ -222,7 +222,7 @@ def test_pickles_run_nothing(tmp_path: Path, protocol: int) -> None:
 
 
 def test_pickles_of_python_2_are_read() -> None:
-    """As the published archives have them: texts are strings of bytes, and numpy's functions lie where they once lay."""
+    """As the published archives have them: texts are bytes, and the functions of numpy lie where they once lay."""
     kind = b"cnumpy\ndtype\nU\x02u1K\x00K\x01\x87R(K\x03U\x01|NNN" + 2 * b"J\xff\xff\xff\xff" + b"K\x00tb"
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R(K\x01K\x02K\x03\x86"
