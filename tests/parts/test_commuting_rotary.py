@@ -209,6 +209,24 @@ def test_start_is_that_of_the_unconstrained_matrix() -> None:
         assert abs(float(matrices[matrices != 0].std()) - 2**0.5) < 0.02
 
 
+def test_adam_takes_the_steps_that_it_would_take_with_the_unconstrained_matrix() -> None:
+    raw = torch.nn.Parameter(torch.randn(HEADS, 3, 8, 8, dtype=torch.float64))
+    ours, theirs = (built(ComRoPE.Config("ld", 8)) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    ours.triangle.data = skew_part(raw.detach())
+    settings = {"lr": 0.05, "weight_decay": 0.1, "eps": 1e-30}
+    optimisers = (torch.optim.AdamW([ours.triangle], **settings), torch.optim.AdamW([raw], **settings))
+    x, where = torch.randn(1, HEADS, 5, WIDTH, dtype=torch.float64), points()
+    for _ in range(4):
+        theirs._parameters["triangle"] = skew_part(raw)
+        for position, optimiser in zip((ours, theirs), optimisers, strict=True):
+            queries, keys = position.turn(x, x.flip(2), position.prepare(at(where)))
+            optimiser.zero_grad()
+            (queries @ keys.mT).square().sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(ours._skew(), (raw - raw.mT).detach())
+
+
 @pytest.mark.parametrize("config", [ComRoPE.Config("ld", 4), ComRoPE.Config("ap", 2), LieRE.Config(4), LieRE.Config(2)])
 def test_grouped_queries_turn_with_the_key_that_they_share(config: ComRoPE.Config | LieRE.Config) -> None:
     grouped, single = built(config, heads=4, kv_heads=2), built(config, heads=4)
@@ -304,9 +322,10 @@ def test_decoding_with_integer_positions_equals_one_pass(config: ComRoPE.Config 
 
 
 def test_planes_are_found_anew_when_the_matrices_change_in_any_way() -> None:
-    position, where = built(ComRoPE.Config("ld", 4)), points()
+    position, where = built(ComRoPE.Config("ld", 4)).eval(), points()
     with torch.no_grad():
         before = rotations(position, where)
+        assert position._planes(position._skew()) is position._planes(position._skew())
         position.triangle.data.mul_(2)  # behind autograd's back
         torch.testing.assert_close(rotations(position, where / 2), before)
         position.load_state_dict(built(ComRoPE.Config("ld", 4)).state_dict())

@@ -15,7 +15,8 @@ class BlockRotary(Position):
     """Turns each block of b channels of a head by its own matrices, which every layer has for itself.
 
     A matrix is P - P^T of a P that starts at N(0, std^2). P - P^T is all that acts, so its upper triangle is all that
-    is stored, as that of the skew part (P - P^T) / 2: with it Adam takes the very steps that it would take with P.
+    is stored, as that of the skew part (P - P^T) / 2: with it Adam takes the very steps that it would take with P
+    (clipped gradients aside).
     share: axes among which the blocks have to divide evenly. With grouped queries the heads of keys have the matrices,
     and the queries that share a key turn with it.
     """

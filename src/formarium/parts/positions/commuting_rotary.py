@@ -77,14 +77,13 @@ class ComRoPE(BlockRotary):
             scales = nn.functional.one_hot(blocks % self.axes, self.axes).T[None]
         else:
             # The matrices of all axes, as rows, are multiples of one where they have rank one.
-            by_block = (
-                exact.permute(2, 1, 0, 3, 4)[None] if len(self.scales) == 1 else exact.transpose(1, 2)[..., None, :, :]
-            )
+            shared = len(self.scales) == 1
+            by_block = exact.permute(2, 1, 0, 3, 4)[None] if shared else exact.transpose(1, 2)[..., None, :, :]
             left, sizes, right = torch.linalg.svd(by_block.flatten(3), full_matrices=False)
             root = self.axes**0.5
             scales = (left[..., 0] * root).transpose(1, 2)
             rows = (right[..., 0, :] * sizes[..., :1] / root).unflatten(-1, by_block.shape[3:])
-            own = rows[0].transpose(0, 1) if len(self.scales) == 1 else rows[:, :, 0]
+            own = rows[0].transpose(0, 1) if shared else rows[:, :, 0]
         if float((scales[..., None, None] * own[:, None] - exact).abs().amax()) > 1e-5 * float(exact.abs().amax()):
             wanted = "turn with axis j mod N alone" if self.scales is None else "be multiples of one matrix on all axes"
             raise ConfigError(
@@ -112,8 +111,8 @@ class ComRoPE(BlockRotary):
         return turns(matrices, places, self._planes(matrices.detach()), dtype)
 
     def _planes(self, matrices: Tensor) -> Planes:
-        """The planes of the matrices, kept until these change: decoding does not look for them at each token."""
-        if torch.compiler.is_compiling():
+        """The planes of the matrices; outside training they are kept, so that decoding does not seek them each time."""
+        if self.training or torch.compiler.is_compiling() or matrices.is_meta:
             return planes(matrices)
         kept = self._found
         same = kept is not None and (kept[0].device, kept[0].dtype) == (matrices.device, matrices.dtype)
