@@ -174,7 +174,7 @@ def test_trainings_may_count_epochs_and_be_measured_on_the_test_split(monkeypatc
     setting = comparison.settings["demo"]
     arms = arms_of(comparison, setting)
     assert [(arm.variant.name, arm.steps) for arm in arms] == [("DLinear", 6), ("shorter history", 8)]
-    assert arms[0].training.evaluate_every == 3
+    assert arms[0].in_steps.evaluate_every == 3
     with pytest.raises(DataError, match="electricity"):
         arms_of(comparison, replace(setting, partial=False))
     with pytest.raises(DataError, match="the data of none of these is on this machine: no data"):

@@ -25,7 +25,7 @@ _TIMED, _WARM = 8, 2
 class Arm:
     """A variant made ready: its adapted and matched model, its task and its training, still without a rate.
 
-    steps: how many its training takes, where that counts epochs.
+    epoch: how many steps are one, where its training counts epochs.
     """
 
     variant: Variant
@@ -33,7 +33,17 @@ class Arm:
     task: BaseConfig
     training: Training
     parameters: int
-    steps: int | None = None
+    epoch: int | None = None
+
+    @property
+    def in_steps(self) -> Training:
+        """The training, counted in steps."""
+        return self.training if self.epoch is None else self.training.in_steps(self.epoch)
+
+    @property
+    def steps(self) -> int | None:
+        """How many its training takes, where that says so."""
+        return None if self.epoch is None else self.in_steps.steps
 
 
 @dataclass(frozen=True)
@@ -107,11 +117,9 @@ def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
         training = parse(comparison.training).override({**setting.training, **variant.training})
         if not isinstance(training, Training):
             raise ConfigError(f"{comparison.training!r} does not describe a training")
-        steps = None
-        if training.epochs is not None:
-            training = training.in_steps(task.batches_per_epoch(training.batch_size * training.accumulation))
-            steps = training.steps
-        arms.append(Arm(variant, model, task_config, training, count_parameters(model), steps))
+        counted = training.epochs is not None
+        epoch = task.batches_per_epoch(training.batch_size * training.accumulation) if counted else None
+        arms.append(Arm(variant, model, task_config, training, count_parameters(model), epoch))
     if not arms:
         raise DataError(f"the data of none of these is on this machine: {', '.join(v.name for v in chosen)}")
     return arms
@@ -165,7 +173,7 @@ def _plan(
     arms: list[Arm], setting: Setting, processes: int, threads: int, steps: int | None
 ) -> tuple[list[Cost], Budget]:
     """What each arm costs here and how long its runs are: measured once, so that a proof goes on as it began."""
-    described = [(arm.model.to_dict(), arm.task.to_dict(), arm.training.to_dict()) for arm in arms]
+    described = [(arm.model.to_dict(), arm.task.to_dict(), arm.in_steps.to_dict()) for arm in arms]
     asked = [setting.minutes, setting.steps, setting.seeds, list(setting.learning_rates), processes, threads, steps]
     file = cache_folder("lab", "plans", f"{digest([described, asked, code_fingerprint()])}.json")
     if file.exists():
@@ -178,7 +186,7 @@ def _plan(
 
 
 def _run(arm: Arm, rate: float, seed: int, metrics: tuple[str, ...], budget: Budget, comparison: Comparison) -> Run:
-    base = arm.training
+    base = arm.in_steps
     factor = rate / base.learning_rate
     steps = budget.steps if arm.steps is None else min(arm.steps, budget.steps)
     training = base.replace(steps=steps, learning_rate=rate, matrix_rate=base.matrix_rate * factor)
@@ -220,7 +228,7 @@ def _costs(arms: list[Arm], threads: int) -> list[Cost]:
     if distributed():
         return [Cost(0.0, 0.0, 0, 0.0) for _ in arms]
     descriptions = [
-        {"model": a.model.to_dict(), "task": a.task.to_dict(), "training": a.training.to_dict()} for a in arms
+        {"model": a.model.to_dict(), "task": a.task.to_dict(), "training": a.in_steps.to_dict()} for a in arms
     ]
     with (
         Workers(1, threads, fresh=True) as workers,
