@@ -16,6 +16,7 @@ from formarium.cli import (
     convert,
     curvature,
     evaluate,
+    forecast,
     generate,
     papers,
     predict_links,
@@ -94,6 +95,7 @@ app.command()(bench.bench)
 app.command()(calibrate.calibrate)
 app.command()(cite.cite)
 app.command()(rope_audit.rope_audit)
+app.command()(forecast.forecast)
 app.command()(predict_links.predict_links)
 app.command()(curvature.curvature)
 
@@ -114,6 +116,7 @@ def _missing(error: ModuleNotFoundError) -> str:
         "transformers": "language",
         "datasets": "language",
         "pyarrow": "language",
+        "pandas": "forecasting",
         "tensorboard": "loggers",
         "wandb": "loggers",
     }

@@ -5,12 +5,17 @@ iReformer (LSHAttention), iFlowformer (FlowAttention) and iFlashformer (Blockwis
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
+from formarium.block import Block
+from formarium.config import ConfigError
+from formarium.context import Context
 from formarium.models.forecaster import TransformerForecaster
 from formarium.parts.stems.inverted_embedding import InvertedEmbedding
+from formarium.parts.token_mixers.attention import Attention
 
 
 class InvertedForecaster(TransformerForecaster):
@@ -44,3 +49,29 @@ class InvertedForecaster(TransformerForecaster):
         y = self.head(self._encode(tokens, keep=variates))  # (B, N, S * levels)
         y = y.unflatten(-1, (self.config.horizon, self.levels)).transpose(1, 2)
         return self._restored(y, statistics)
+
+    @torch.no_grad()
+    def attention(
+        self, history: Tensor, marks: Tensor | None = None, future_marks: Tensor | None = None
+    ) -> tuple[Tensor, ...]:
+        """For each block how much variates attend to each other, (B, H, N, N); covariates take what lacks to 1.
+
+        Raises ConfigError for mixers that have no attention weights.
+        """
+        weights: list[Tensor] = []
+
+        def record(mixer: nn.Module, given: tuple[Tensor, Context]) -> None:
+            assert isinstance(mixer, Attention)
+            weights.append(mixer.weights(*given))
+
+        mixers = [cast(Block, block).token_mixer for block in self.blocks]
+        other = next((m for m in mixers if not isinstance(m, Attention)), None)
+        if other is not None:
+            raise ConfigError(f"{type(other).__name__} has no attention weights to show")
+        hooks = [mixer.register_forward_pre_hook(record) for mixer in mixers]
+        try:
+            self(history, marks, future_marks)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return tuple(w[:, :, : history.shape[-1], : history.shape[-1]] for w in weights)

@@ -49,6 +49,21 @@ class Frequency:
     def __str__(self) -> str:
         return f"{'' if self.count == 1 else self.count}{self.unit}"
 
+    @property
+    def words(self) -> str:
+        """As people say it: ``an hour``, ``15 minutes``, ``3 months``."""
+        names = {
+            "s": "second",
+            "min": "minute",
+            "h": "hour",
+            "D": "day",
+            "B": "business day",
+            "W": "week",
+            "M": "month",
+        }
+        name = names[self.unit]
+        return f"a{'n' if name == 'hour' else ''} {name}" if self.count == 1 else f"{self.count} {name}s"
+
     def places(self, start: np.datetime64, times: np.ndarray) -> np.ndarray:
         """How many steps behind ``start`` each timestamp is; DataError for one that lies between two steps."""
         if self.unit == "M":

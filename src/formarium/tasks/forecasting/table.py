@@ -153,6 +153,37 @@ def read_table(source: str | Path | pd.DataFrame, reading: Reading | None = None
     return replace(table, timezone=timezone if table.times is not None else None, time_column=time)
 
 
+def with_future(
+    source: str | Path | pd.DataFrame, future: str | Path | pd.DataFrame, reading: Reading
+) -> tuple[pd.DataFrame, Reading]:
+    """A table with the rows of another one, that knows covariates ahead, behind its own; and how it is then read.
+
+    Covariates are those of the reading, else all columns that both have. Rows of times that the table has are left out.
+    Raises DataError where the two do not fit each other.
+    """
+    frame, ahead = _frame(source), _frame(future)
+    series = _series_column(frame, reading)
+    _known(reading, frame, series)
+    time = reading.time or _time_column(frame)
+    if time is None:
+        raise DataError("covariates ahead need a column of times in both tables; say time= and its name")
+    keys = [time] if series is None else [series, time]
+    value = _value(reading)
+    covariates = reading.covariates or tuple(
+        str(c) for c in ahead.columns if c in frame.columns and c not in (*keys, value, *reading.targets)
+    )
+    for name in (*keys, *covariates):
+        if name not in ahead.columns:
+            raise DataError(f"{_called(future)} has no column {name!r}{suggestion(name, map(str, ahead.columns))}")
+    if not covariates:
+        raise DataError(f"{_called(future)} has no column in common with the table but its times; name the covariates")
+    if not len(ahead):
+        raise DataError(f"{_called(future)} has no rows")
+    own, theirs = (pd.MultiIndex.from_frame(f[keys].assign(**{time: _parsed(f[time])})) for f in (frame, ahead))
+    rows = ahead.loc[~theirs.isin(own), [*keys, *covariates]]
+    return pd.concat([frame, rows], ignore_index=True), reading.replace(covariates=covariates)
+
+
 def fill(values: np.ndarray, how: str, what: str = "values") -> np.ndarray:
     """(T, N) without gaps: the last value carried on (the first carried back), a straight line, 0, or DataError."""
     known = np.isfinite(values)

@@ -247,7 +247,7 @@ class Forecasting(Task):
                     values = measures.inside(lower, upper, target) if kind == "coverage" else upper - lower
                     total.add(values, observed)
                 elif kind == "mase":
-                    naive = self._scales(self._naive, starts, target)
+                    naive = self._scales(self.naive, starts, target)
                     known = (naive > 0).expand_as(target)  # nothing is as good as the naive forecast of a constant
                     errors = measures.scaled_error(point, target, naive).masked_fill(~known, 0)
                     total.add(errors, known if observed is None else known & observed)
@@ -318,6 +318,10 @@ class Forecasting(Task):
             answers.append(self._own_units(forecast, starts).cpu().numpy())
         return np.concatenate(answers)
 
+    def windows_at(self, starts: np.ndarray) -> Windows:
+        """Windows that begin at these rows, whatever the split."""
+        return self._all.starting(starts)
+
     def arrived(self, origins: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """What came at the steps from each of these rows on, in the series' own units: (K, S, M) float32.
 
@@ -351,7 +355,7 @@ class Forecasting(Task):
         write_json(Path(folder) / "series.json", described)
 
     @cached_property
-    def _naive(self) -> np.ndarray:
+    def naive(self) -> np.ndarray:
         """The naive error of each series in training, in standard deviations."""
         table, protocol = self._loaded
         errors = [
