@@ -297,6 +297,14 @@ def test_what_cannot_be_is_said_in_a_sentence(make: Callable[[], object], messag
         make()
 
 
+def test_coordinates_may_stand_in_the_place_of_positions() -> None:
+    position, where = built(ComRoPE.Config()), points()
+    x = torch.randn(1, HEADS, 5, WIDTH, dtype=torch.float64)
+    direct = Context(positions=where[None], embeddings=x[:, 0])
+    turned = [position.turn(x, x, position.prepare(context))[0] for context in (direct, at(where))]
+    torch.testing.assert_close(*turned)
+
+
 def test_blocks_are_as_large_as_fit_where_none_are_named() -> None:
     assert ComRoPE(64, 2, axes=2).block == 8
     assert ComRoPE(WIDTH, 2, axes=2, config=ComRoPE.Config("ap")).block == 4
