@@ -107,7 +107,7 @@ _TRAINED = Comparison(
 _LEAK = Measurement(
     function="formarium.papers.complexformer:next_token_losses",
     settings={
-        "demo": Setting(options={"width": 64, "depth": 2, "heads": 4, "context": 64, "batch": 8, "steps": 600}),
+        "demo": Setting(options={"width": 64, "depth": 2, "heads": 4, "context": 64, "batch": 8, "steps": 400}),
         "laptop": Setting(options={"width": 64, "depth": 2, "heads": 4, "context": 128, "batch": 8, "steps": 2000}),
         "gpu": Setting(options={"width": 384, "depth": 6, "heads": 6, "context": 512, "batch": 32, "steps": 4000}),
         "paper": Setting(options={"width": 512, "depth": 8, "heads": 8, "context": 1024, "batch": 8, "steps": 20000}),
@@ -155,7 +155,7 @@ def head_spread(model: Any, task: Any) -> dict[str, float]:
         if tables:
             found[f"{name}_spread"] = float(torch.stack([t.std(dim=0, correction=0).mean() for t in tables]).mean())
     first = positions[0].slope if positions and positions[0].config.start == "random" else None
-    if first is not None:
+    if first is not None and len(first) > 1:
         heads, pairs = first.shape
         found["slope_growth"] = found["slope_spread"] / (pairs**-0.5 * (1 - 1 / heads) ** 0.5)
     return found
@@ -182,7 +182,7 @@ def repeated_text(model: Any, task: Any) -> dict[str, float]:
 
 
 def next_token_losses(
-    seed: int, width: int, depth: int, heads: int, context: int, batch: int, steps: int
+    seed: int, width: int, depth: int, heads: int, context: int, batch: int, steps: int, corpus: str = "stdlib"
 ) -> dict[str, dict[str, float]]:
     """Validation losses of next-token training with the causal mask and without it, complex attention and RoPE.
 
@@ -194,7 +194,7 @@ def next_token_losses(
     from formarium.training import Training
     from formarium.training.harness import fit
 
-    task = Language(Language.Config(context=context, evaluation_tokens=16384))
+    task = Language(Language.Config(corpus=corpus, context=context, evaluation_tokens=16384))
     task.prepare()
     known = task.tokenizer.vocabulary
     training = Training(steps=steps, batch_size=batch)
