@@ -109,6 +109,10 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="pictures")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a copied process has none of the threads
+
+
 def shorter_at(side: int, height: int, width: int) -> tuple[int, int]:
     """The size at which the shorter side measures ``side`` and the proportions stay."""
     if height <= width:
