@@ -178,13 +178,15 @@ def test_channel_mixers_leave_other_tokens_alone(name: str) -> None:
     changed = x.clone()
     changed[0, 2] += 1
     difference = (mixer(x) - mixer(changed)).abs().amax(-1)[0]
-    assert difference[2] > 0
+    assert difference[2] > 0 or name == "NoChannelMixer"
     assert torch.equal(difference[[0, 1, 3, 4, 5]], torch.zeros(5))
 
 
 @pytest.mark.parametrize("name", sorted(n for n, p in PARTS.items() if issubclass(p, TokenMixer) and n not in ABSTRACT))
 def test_bidirectional_mixers_do_not_mind_the_order_of_tokens(name: str) -> None:
     """Without positions, tokens in another order give the same outputs in that order (hashing and sampling aside)."""
+    if name == "TokenFeedForward":
+        pytest.skip("it has weights for each place")
     mixer = CONFIGS[name]().build(width=12, heads=3, causal=False).eval()
     x = torch.randn(2, 8, 12)
     order = torch.randperm(8)

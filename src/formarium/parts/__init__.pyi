@@ -5,8 +5,10 @@ from .channel_mixers.activations import SiLU as SiLU
 from .channel_mixers.activations import SquaredReLU as SquaredReLU
 from .channel_mixers.feed_forward import FeedForward as FeedForward
 from .channel_mixers.feed_forward import SwiGLU as SwiGLU
+from .channel_mixers.none import NoChannelMixer as NoChannelMixer
 from .channel_mixers.polynomial import PolyNorm as PolyNorm
 from .channel_mixers.polynomial import PolyReLU as PolyReLU
+from .channel_mixers.segment_attention import SegmentAttention as SegmentAttention
 from .norms.adaptive_rms_norm import AdaRMSNorm as AdaRMSNorm
 from .norms.batch_norm import BatchNorm as BatchNorm
 from .norms.layer_norm import LayerNorm as LayerNorm
@@ -63,5 +65,7 @@ from .token_mixers.hyperbolic_attention import HyperbolicAttention as Hyperbolic
 from .token_mixers.lsh_attention import LSHAttention as LSHAttention
 from .token_mixers.mixture import Mixture as Mixture
 from .token_mixers.mixture import TokenRouter as TokenRouter
+from .token_mixers.none import NoTokenMixer as NoTokenMixer
 from .token_mixers.prob_sparse_attention import ProbSparseAttention as ProbSparseAttention
 from .token_mixers.spherical_attention import SphericalAttention as SphericalAttention
+from .token_mixers.token_feed_forward import TokenFeedForward as TokenFeedForward
