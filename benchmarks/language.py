@@ -1,4 +1,4 @@
-"""Decoders against public peers of equal shape, in one process, in turn: training, decoding, and what papers' parts cost.
+"""Decoders against public peers of equal shape, in one process, in turn: training, decoding, what papers' parts cost.
 
 python benchmarks/language.py --write docs/benchmarks/language.md
 """
@@ -119,8 +119,10 @@ def decoding(repeats: int) -> Table:
     prompt = torch.randint(VOCABULARY, (1, 16))
     rows = prompt.tolist()
 
+    manner = {"max_new_tokens": NEW, "min_new_tokens": NEW, "do_sample": False, "pad_token_id": 0}
+
     def hugging_face() -> None:
-        theirs.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=NEW, min_new_tokens=NEW, do_sample=False, pad_token_id=0)  # type: ignore[attr-defined]  # fmt: skip
+        theirs.generate(prompt, attention_mask=torch.ones_like(prompt), **manner)  # type: ignore[attr-defined]
 
     calls: dict[str, Callable[[], Any]] = {
         "formarium": partial(generate, mine, rows, Sampling(new_tokens=NEW, temperature=0)),

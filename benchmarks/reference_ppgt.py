@@ -6,7 +6,6 @@ Everything dense and padded to the batch's largest graph, eager operations only,
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 

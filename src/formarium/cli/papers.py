@@ -59,14 +59,14 @@ def papers(
         print(json.dumps(rows, indent=2))
     elif found:
         table = Table(box=None, header_style="bold", pad_edge=False, expand=True)
-        rows = [
+        cells = [
             (c.slug, c.date[:7], c.state, _held(verdicts.get(c.slug)), ", ".join(c.domains), c.title) for c in found
         ]
         header = ("paper", "date", "state", "held", "domains", "title")
         for index, column in enumerate(header[:-1]):
-            table.add_column(column, no_wrap=True, min_width=max(len(row[index]) for row in (header, *rows)))
+            table.add_column(column, no_wrap=True, min_width=max(len(row[index]) for row in (header, *cells)))
         table.add_column(header[-1], no_wrap=True, overflow="ellipsis", ratio=1)
-        for c, row in zip(found, rows, strict=True):
+        for c, row in zip(found, cells, strict=True):
             table.add_row(*row, style=None if c.built else "dim")
         Console().print(table)
     if not found:

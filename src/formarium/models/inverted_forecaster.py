@@ -23,21 +23,22 @@ class InvertedForecaster(TransformerForecaster):
 
     The number of variates is no shape of any parameter: it may differ between training and use. covariates: each
     becomes a token too, not normalised, and has no forecast; without it they are ignored. future_covariates: those
-    known ahead become further tokens (an extension; the paper's token is the past). The defaults are the paper's for
-    ETTh1.
+    known ahead become further tokens (an extension; the paper's token is the past). tokens: how many there always are,
+    for token mixers that must know. The defaults are the paper's for ETTh1.
     """
 
     @dataclass(frozen=True)
     class Config(TransformerForecaster.Config):
         covariates: bool = True
         future_covariates: bool = False
+        tokens: int | None = None
 
     model_type: ClassVar[str] = "formarium-inverted-forecaster"
     config: Config
 
     def __init__(self, config: Config | None = None) -> None:
         config = config or self.Config()
-        super().__init__(config)
+        super().__init__(config, max_length=config.tokens)
         stem = InvertedEmbedding.Config(future=config.future_covariates, dropout=config.dropout)
         self.stem = InvertedEmbedding(config.width, config.history, config.horizon, stem)
         self.head = nn.Linear(config.width, config.horizon * self.levels)

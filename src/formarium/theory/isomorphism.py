@@ -42,11 +42,12 @@ def _search() -> None:
     """Reads two graphs from standard input and prints whether they are isomorphic."""
     graphs = []
     for data in json.load(sys.stdin):
-        graph = nx.Graph()
+        graph: nx.Graph = nx.Graph()
         graph.add_nodes_from((node, {"colour": colour}) for node, colour in enumerate(data["colours"]))
         graph.add_edges_from(data["edges"])
         graphs.append(graph)
-    print(nx.vf2pp_is_isomorphic(*graphs, node_label="colour"))
+    first, second = graphs
+    print(nx.vf2pp_is_isomorphic(first, second, node_label="colour"))
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ def make_optimiser(model: nn.Module, training: Training) -> torch.optim.Optimize
     if training.optimizer == "muon":
         return Muon(groups, betas=betas, eps=training.eps)
     kind = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    on_gpu = any(p.is_cuda for group in groups for p in group["params"])
-    return kind(groups, betas=betas, eps=training.eps, fused=True if on_gpu else None)
+    where = {p.device.type for group in groups for p in group["params"]}
+    return kind(groups, betas=betas, eps=training.eps, fused=True if where in ({"cpu"}, {"cuda"}) else None)
 
 
 def parameter_groups(model: nn.Module, training: Training) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ feed-forward over time was, and does not say how a token of one series is cut up
 """
 
 from dataclasses import dataclass
+
 from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError

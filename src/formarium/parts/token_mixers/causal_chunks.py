@@ -54,7 +54,7 @@ class _InChunks(torch.autograd.Function):
         return attended.view(batch, heads, length, width)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         queries, keys, values, *weights = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated once more: through operations that autograd knows
             with sdpa_kernel(SDPBackend.MATH):
