@@ -14,7 +14,7 @@ import pytest
 from formarium.config import ConfigError
 from formarium.errors import DataError, FormariumError
 from formarium.lab import record as records
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Setting, Variant
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Reproduction, Setting, Variant
 from formarium.lab.comparison import arms_of, compare
 from formarium.lab.prove import Options, prove
 from formarium.lab.report import print_records, write_html
@@ -153,24 +153,54 @@ def test_minutes_become_steps_by_the_measured_speed() -> None:
     assert result.budget.steps == 20 or planned <= 0.05 * 60
 
 
+EPOCHS = Comparison(
+    task="Forecasting(data=synthetic:3x400, history=24, horizon=12)",
+    model="DLinear",
+    training="Training(epochs=2, batch_size=64, learning_rate=0.01, evaluate_every=1, keep=best)",
+    variants=(
+        Variant("DLinear"),
+        Variant("shorter history", task={"history": 12}),
+        Variant("no data", task={"data": "electricity"}),
+    ),
+    settings={"demo": Setting(learning_rates=(0.1, 1.0), seeds=2, partial=True)},
+    matched=False,
+    split="test",
+)
+
+
+def test_claims_without_data_are_left_out_where_some_may_lack(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pandas")
+    monkeypatch.setenv("FORMARIUM_DATA", "/nowhere")
+    setting = Setting(seeds=2, learning_rates=(1.0,), partial=True)
+    there = replace(EPOCHS, variants=EPOCHS.variants[:1], settings={"demo": setting})
+    nowhere = replace(there, variants=EPOCHS.variants[2:])
+    first = Claim("first", "Without data.", "here", "comparison", nowhere, (Reproduction("no data", 0.1, "mse"),))
+    second = Claim("second", "With data.", "here", "comparison", there, (Reproduction("DLinear", 0.001, "mse"),))
+    (record,) = prove(card(first, second), "demo", (), Options(processes=1))
+    assert (record.claim, record.verdict) == ("second", "refuted")
+    assert "first is left out: the data of none of these is on this machine" in capsys.readouterr().err
+    with pytest.raises(DataError, match="the data of none of these"):
+        list(prove(card(first, second), "demo", ("first",), Options(processes=1)))
+
+
+def test_a_training_cut_short_refutes_no_published_number() -> None:
+    pytest.importorskip("pandas")
+    setting = Setting(seeds=2, learning_rates=(1.0,))
+    comparison = replace(EPOCHS, variants=EPOCHS.variants[:1], settings={"demo": setting})
+    claim = Claim("number", "A number.", "here", "comparison", comparison, (Reproduction("DLinear", 0.001, "mse"),))
+    (record,) = prove(card(claim), "demo", (), Options(processes=1, steps=2))
+    assert record.verdict == "inconclusive"
+    assert record.findings[0].label.endswith("published 0.001, after 2 of 6 steps")
+
+
 def test_trainings_may_count_epochs_and_be_measured_on_the_test_split(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pandas")
     from formarium.tasks import Forecasting
 
     monkeypatch.setenv("FORMARIUM_DATA", "/nowhere")
-    comparison = Comparison(
-        task="Forecasting(data=synthetic:3x400, history=24, horizon=12)",
-        model="DLinear",
-        training="Training(epochs=2, batch_size=64, learning_rate=0.01, evaluate_every=1, keep=best)",
-        variants=(
-            Variant("DLinear"),
-            Variant("shorter history", task={"history": 12}),
-            Variant("no data", task={"data": "electricity"}),
-        ),
-        settings={"demo": Setting(learning_rates=(0.1, 1.0), seeds=2, partial=True)},
-        matched=False,
-        split="test",
-    )
+    comparison = EPOCHS
     setting = comparison.settings["demo"]
     arms = arms_of(comparison, setting)
     assert [(arm.variant.name, arm.steps) for arm in arms] == [("DLinear", 6), ("shorter history", 8)]

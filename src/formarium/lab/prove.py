@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from formarium.config import digest, suggestion
-from formarium.errors import FormariumError
+from formarium.errors import DataError, FormariumError
 from formarium.files import cache_folder, read_json, write_json
 from formarium.lab.claim import (
     Card,
@@ -48,8 +48,9 @@ class Options:
 def prove(card: Card, scale: Scale, keys: Sequence[str] = (), options: Options | None = None) -> Iterator[Record]:
     """The records of a paper's claims at a scale, one by one as they are done; claims that share runs share them.
 
-    keys: which claims; all that can be put to the proof at that scale where empty. Raises FormariumError for an unknown
-    claim, and when none of the chosen has an experiment at the scale.
+    keys: which claims; all that can be put to the proof at that scale where empty. Claims that take what data there are
+    are left out where there are none. Raises FormariumError for an unknown claim, when none of the chosen has an
+    experiment at the scale, and when none has data.
     """
     options = options or Options()
     known = [claim.key for claim in card.claims]
@@ -63,11 +64,29 @@ def prove(card: Card, scale: Scale, keys: Sequence[str] = (), options: Options |
         hint = f"; there are experiments at: {', '.join(others)}" if others else "; its experiments are not built yet"
         raise FormariumError(f"no claim of {card.slug} can be put to the proof at the scale {scale!r}{hint}")
     wanted = _metrics_by_experiment(card.claims)
+    lacking: DataError | None = None
+    done = 0
     for claim in ready:
         began = time.perf_counter()
         notice(f"{card.slug} / {claim.key}: {claim.text}")
-        record = _prove(card, claim, scale, options, wanted)
+        try:
+            record = _prove(card, claim, scale, options, wanted)
+        except DataError as error:
+            if not _partial(claim, scale):
+                raise
+            notice(f"{claim.key} is left out: {error}")
+            lacking = error
+            continue
+        done += 1
         yield dataclasses.replace(record, seconds=time.perf_counter() - began, **surroundings())
+    if lacking is not None and not done:
+        raise lacking
+
+
+def _partial(claim: Claim, scale: Scale) -> bool:
+    """Whether the claim's experiment takes what data there are."""
+    assert claim.experiment is not None
+    return isinstance(claim.experiment, Comparison) and claim.experiment.settings[scale].partial
 
 
 def compare_freely(comparison: Comparison, requires: Sequence[Contrast], options: Options) -> Record:
@@ -110,7 +129,7 @@ def _prove(card: Card, claim: Claim, scale: Scale, options: Options, wanted: Map
             threads=threads,
             steps=options.steps,
         )
-        findings = judge(claim.requires, _numbers(result))
+        findings = [_cut_short(f, result) for f in judge(claim.requires, _numbers(result))]
         parts = {
             "seeds": result.seeds,
             "budget": dataclasses.asdict(result.budget),
@@ -158,6 +177,15 @@ def _numbers(result: ComparisonResult) -> Numbers:
             row[name] = {**outcome.metrics, **costs, **alone, "losses": outcome.losses}
         numbers.append(row)
     return numbers
+
+
+def _cut_short(finding: Finding, result: ComparisonResult) -> Finding:
+    """A published number that was not met says nothing where the budget ended the training before its last epoch."""
+    whole = result.arms[finding.variant].arm.steps if finding.within else None
+    if finding.verdict != "refuted" or whole is None or whole <= result.budget.steps:
+        return finding
+    label = f"{finding.label}, after {result.budget.steps:,} of {whole:,} steps"
+    return dataclasses.replace(finding, verdict="inconclusive", label=label)
 
 
 def judge(requirements: Sequence[Requirement], numbers: Numbers) -> list[Finding]:
