@@ -171,3 +171,19 @@ def test_sides_that_cannot_be_are_named_before_anything_is_trained(name: str) ->
         images().check([name])
     with pytest.raises(ConfigError, match="did you mean 'accuracy'"):
         images().check(["acuracy"])
+
+
+def test_what_is_kept_is_a_ratio_of_accuracies() -> None:
+    task = images()
+    model = task.baseline().override({"width": 16, "depth": 1, "heads": 1}).build()
+    found = task.evaluate(model, metrics=["kept@2x", "kept", "accuracy", "accuracy@2x"])
+    assert found["kept"] == 1
+    assert found["kept@2x"] == found["accuracy@2x"] / found["accuracy"]
+
+
+def test_examples_come_in_order_and_at_the_wanted_side() -> None:
+    task = images(evaluation_images=10)
+    batches = list(task.examples("validation", 12, batch=4))
+    assert [tuple(pictures.shape) for pictures, _ in batches] == [(4, 1, 12, 12), (4, 1, 12, 12), (2, 1, 12, 12)]
+    whole = next(task.examples("validation", 12))
+    assert all(torch.equal(torch.cat(parts), one) for parts, one in zip(zip(*batches, strict=True), whole, strict=True))

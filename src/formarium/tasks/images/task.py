@@ -36,7 +36,7 @@ class Images(Task):
     evaluation_images: at most so many, evenly spread; all where None.
 
     Metrics: ``loss`` (cross-entropy, nats), ``accuracy``; behind "@" another side, as in ``accuracy@448`` or
-    ``accuracy@2x``.
+    ``accuracy@2x``; ``kept@2x``, the accuracy at that side over the one at the side of training (0 where that is 0).
     """
 
     @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Images(Task):
         validation: float = 0.1
         evaluation_images: int | None = None
 
-    metrics: ClassVar[dict[str, Any]] = {"loss": "lower", "accuracy": "higher"}
+    metrics: ClassVar[dict[str, Any]] = {"loss": "lower", "accuracy": "higher", "kept": "higher"}
     headline: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "images"
 
@@ -146,13 +146,21 @@ class Images(Task):
         names = list(metrics) or [self.headline]
         self.check(names)
         results: dict[str, Metric] = {}
-        measured: dict[int, dict[str, Metric]] = {}
-        for name in names:
-            kind, _, at = name.partition("@")
-            size = self._size(at)
+        measured: dict[int, dict[str, float]] = {}
+
+        def at_side(size: int) -> dict[str, float]:
             if size not in measured:
                 measured[size] = self._measure(model, split, size)
-            results[name] = measured[size][kind]
+            return measured[size]
+
+        for name in names:
+            kind, _, at = name.partition("@")
+            found = at_side(self._size(at))
+            if kind == "kept":
+                own = at_side(self.size)["accuracy"]
+                results[name] = found["accuracy"] / own if own else 0.0
+            else:
+                results[name] = found[kind]
         return results
 
     def check(self, metrics: Sequence[str]) -> None:
@@ -170,29 +178,40 @@ class Images(Task):
             raise ConfigError(f"{at!r} is no side: write a number of pixels, as @448, or a multiple, as @2x")
         return found
 
-    def _measure(self, model: Model, split: Split, size: int) -> dict[str, Metric]:
-        pictures = self._split(split)
+    def examples(
+        self, split: Split, size: int | None = None, batch: int | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What models are measured on, in order: images (n, C, size, size) and their classes (n,), batch by batch.
+
+        size: the side, where None that of training. batch: at most so many; where None as many as memory allows.
+        """
+        pictures, size = self._split(split), size or self.size
         limit = min(self.config.evaluation_images or len(pictures), len(pictures))
         numbers = np.linspace(0, len(pictures) - 1, limit).round().astype(np.int64)
-        batch = max(1, min(256, _NUMBERS // (pictures.channels * size**2)))
+        batch = min(batch or 256, max(1, min(256, _NUMBERS // (pictures.channels * size**2))))
         chunks = [numbers[first : first + batch] for first in range(0, len(numbers), batch)]
+        ahead = pictures.reading(chunks[0], size)
+        for index, chunk in enumerate(chunks):
+            images = ahead
+            if index + 1 < len(chunks):
+                ahead = pictures.reading(chunks[index + 1], size)
+            yield view(images(), size), torch.from_numpy(pictures.labels[chunk])
+
+    def _measure(self, model: Model, split: Split, size: int) -> dict[str, float]:
         device = next(model.parameters()).device
-        loss = hits = 0.0
+        loss = hits = count = 0.0
         was_training = model.training
         model.eval()
         try:
-            ahead = pictures.reading(chunks[0], size)
-            for index, chunk in enumerate(chunks):
-                images = ahead
-                if index + 1 < len(chunks):
-                    ahead = pictures.reading(chunks[index + 1], size)
-                labels = torch.from_numpy(pictures.labels[chunk]).to(device)
-                scores = model(view(images(), size).to(device)).float()
+            for images, classes in self.examples(split, size):
+                labels = classes.to(device)
+                scores = model(images.to(device)).float()
                 loss += float(F.cross_entropy(scores, labels, reduction="sum"))
                 hits += float((scores.argmax(-1) == labels).sum())
+                count += len(labels)
         finally:
             model.train(was_training)
-        return {"loss": loss / len(numbers), "accuracy": hits / len(numbers)}
+        return {"loss": loss / count, "accuracy": hits / count}
 
     def save(self, folder: Path) -> None:
         pixels = {"size": self.size, "mean": 0.5, "deviation": 0.5}
