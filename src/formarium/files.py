@@ -40,6 +40,16 @@ def replacing(path: Path) -> Iterator[Path]:
                 temporary.unlink()
 
 
+def check_folder(path: Path) -> None:
+    """Raises FormariumError where a folder cannot be made or written to: asked before long work, not after it."""
+    path = Path(path).expanduser().absolute()
+    above = next(p for p in (path, *path.parents) if p.exists())
+    if not above.is_dir():
+        raise FormariumError(f"cannot write into {path}: {above} is a file; name another folder")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise FormariumError(f"cannot write into {path}: no permission in {above}; name another folder")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole or not at all."""
     with replacing(path) as temporary:

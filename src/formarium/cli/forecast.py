@@ -22,7 +22,7 @@ def forecast(
     value: Annotated[str | None, typer.Option(help="Column of values of a long table.")] = None,
     freq: Annotated[str | None, typer.Option(help="The step, as h, 15min, D, B, W, MS; else from the times.")] = None,
     timezone: Annotated[str | None, typer.Option(help="Where the clocks stand, as Europe/Oslo.")] = None,
-    level: Annotated[str, typer.Option(help="Percent that intervals shall cover.")] = "80,95",
+    level: Annotated[str | None, typer.Option(help="Percent that intervals shall cover.", show_default="80,95")] = None,
     lookback: Annotated[int | None, typer.Option(help="Steps that models see.", show_default=False)] = None,
     season: Annotated[int | None, typer.Option(help="Steps of the naive season.", show_default=False)] = None,
     covariates: Annotated[
@@ -40,8 +40,9 @@ def forecast(
     ] = "forward",
     duplicates: Annotated[str, typer.Option(help="Of repeated times: refuse, mean, first or last.")] = "refuse",
     intervals: Annotated[
-        str, typer.Option(help="conformal, or quantiles that are learnt and then calibrated.")
-    ] = "conformal",
+        str | None,
+        typer.Option(help="conformal, or quantiles that are learnt and then calibrated.", show_default="conformal"),
+    ] = None,
     use: Annotated[
         str, typer.Option(help="Whose forecast: best, itransformer, dlinear, seasonal-naive or auto-ets.")
     ] = "best",
@@ -70,12 +71,13 @@ def forecast(
     from rich.console import Console
 
     from formarium.config import ConfigError
-    from formarium.files import replacing
+    from formarium.files import check_folder, replacing
     from formarium.forecasting import Forecaster
     from formarium.tasks.forecasting.forecast_report import print_forecast, summary, write_html
 
     stem = file.name.removesuffix(".gz").rsplit(".", 1)[0]
     folder = out or Path(f"{stem}-forecast")
+    check_folder(folder)
     if model is None:
         if horizon is None:
             raise ConfigError("say how many steps ahead: --horizon 24")
@@ -89,13 +91,13 @@ def forecast(
             freq=freq,
             timezone=timezone,
             covariates=_split(covariates),
-            level=_levels(level),
+            level=_levels(level or "80,95"),
             lookback=lookback,
             season=season,
             together=together,
             missing=missing,
             duplicates=duplicates,
-            intervals=intervals,  # type: ignore[arg-type]
+            intervals=intervals or "conformal",  # type: ignore[arg-type]
             use=use,
             nonnegative=nonnegative,
             refit=refit,
@@ -107,7 +109,7 @@ def forecast(
         found = forecaster.forecast()
     else:
         forecaster = Forecaster.load(model)
-        _refuse_training_options(set_, lookback, season, covariates)
+        _refuse_training_options(set_, target, level, intervals, lookback, season, covariates)
         given = {
             "time": time, "series": series, "value": value, "freq": freq, "timezone": timezone, "together": together,
         }  # fmt: skip
@@ -130,6 +132,8 @@ def forecast(
         return
     console = Console()
     print_forecast(facts, console)
+    if model is not None:
+        console.print("The backtest is that of the table it was trained on.")
     console.print(f"forecasts: {folder.resolve() / 'forecast.csv'}", highlight=False, soft_wrap=True)
     console.print(f"report: {folder.resolve() / 'report.html'}", highlight=False, soft_wrap=True)
     if model is None:
@@ -168,6 +172,6 @@ def _refuse_training_options(*given: object) -> None:
 
     if any(option is not None for option in given):
         raise ConfigError(
-            "with --model nothing is trained: --set, --lookback, --season and --covariates are those of the training; "
-            "leave them out, or train another forecaster without --model"
+            "with --model nothing is trained: --target, --covariates, --level, --intervals, --lookback, --season and "
+            "--set are those of the training; leave them out, or train another forecaster without --model"
         )

@@ -96,7 +96,7 @@ def test_missing_values_are_filled_as_asked(missing: str, expected: list[float])
 def test_clocks_set_back_repeat_an_hour() -> None:
     there = wide(50, "2024-10-26 12:00", zone="Europe/Berlin")
     naive = there.assign(date=there["date"].dt.tz_localize(None))
-    with pytest.raises(DataError, match=r"2024-10-27 02:00:00 occurs twice.*timezone='Europe/Oslo'"):
+    with pytest.raises(DataError, match=r"2024-10-27 02:00:00 occurs twice.*set timezone to theirs"):
         read_table(naive)
     named = read_table(naive, Reading(timezone="Europe/Berlin"))
     offsets = read_table(there.assign(date=[t.isoformat() for t in there["date"]]), Reading(timezone="Europe/Berlin"))
@@ -142,7 +142,7 @@ def test_repeated_times_count_as_asked(duplicates: str, expected: float) -> None
     [
         (changed("a", 3, np.inf), "row 4 of column 'a' is infinite"),
         (changed("a", 7, "oops"), "'oops' in row 8 of column 'a' is not a number"),
-        (wide().assign(c="Oslo"), r"column 'c' holds text \('Oslo'\), not numbers; .*series='c'"),
+        (wide().assign(c="Oslo"), r"column 'c' holds text \('Oslo'\), not numbers; .*series to 'c'"),
         (wide().assign(c=np.nan), "series 'c' has no values"),
         (wide().assign(c=pd.Timestamp("2024-01-01")), "column 'c' holds times"),
         (wide().assign(date="03/04/2024"), "day or the month comes first"),
@@ -167,6 +167,8 @@ def test_refuses_with_a_reason(frame: pd.DataFrame, message: str) -> None:
     [
         (Reading(time="dat"), "no column 'dat'; did you mean 'date'"),
         (Reading(targets=("c",)), "no column 'c'"),
+        (Reading(targets=("date",)), "'date' is a column of times or of covariates"),
+        (Reading(targets=("a",), covariates=("a",)), "'a' is a column of times or of covariates"),
         (Reading(missing="refuse"), "1 values are missing, the first in row 3 of column 1"),
         (Reading(frequency="2h"), "does not lie on steps of 2h"),
         (Reading(frequency="often"), "no frequency"),
@@ -188,7 +190,9 @@ def test_refuses_readings_that_do_not_fit(reading: Reading, message: str) -> Non
         ("head.csv", b"date,a\n", "no rows"),
         ("sheet.xlsx", b"PK", "neither CSV, TSV nor Parquet"),
         ("bad.parquet", b"not", "cannot be read as a table"),
-        ("bad.csv", b"\xff\xfe\x00\x81\x8d", "cannot be read as a table"),
+        ("bad.csv", b"\xff\xfe\x00\x81\x8d", "is not text in UTF-8; save it"),
+        ("latin.csv", "date,Größe\n2024-01-01,1\n".encode("latin-1"), "is not text in UTF-8"),
+        ("twice.csv", b"date,a, a\n2024-01-01,1,2\n", "two columns 'a'"),
         ("ragged.csv", b"date,a\n2024-01-01,1\n2024-01-02,2,3,4\n", "cannot be read as a table"),
     ],
 )

@@ -137,7 +137,7 @@ def infer_frequency(times: np.ndarray) -> Frequency:
     are business days; equal days of the month, or last days, are months. Raises DataError for irregular timestamps.
     """
     if len(times) < 3:
-        raise DataError(f"{len(times)} timestamps do not show how often they come; name the frequency")
+        raise DataError("fewer than 3 timestamps do not show how often they come; name the frequency")
     differences = np.diff(times).astype(np.int64)
     if differences.min() >= _MONTH:
         days, ends = _day_of_month(times), times.astype("datetime64[D]") + 1

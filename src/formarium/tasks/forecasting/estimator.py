@@ -14,7 +14,7 @@ import torch
 
 import formarium
 from formarium.config import ConfigError, suggestion
-from formarium.errors import CheckpointError, DataError
+from formarium.errors import CheckpointError, DataError, FormariumError
 from formarium.files import read_json, replacing, write_json
 from formarium.models.exponential_smoothing import AutoETS
 from formarium.models.forecaster import Forecaster as ForecastModel
@@ -425,9 +425,13 @@ class Forecaster:
                 reaches = tuple(
                     Reach(r["coverage"], np.array(r["by_series"]), np.array(r["pooled"])) for r in own["reaches"]
                 )
-                scaler = Scaler(np.array(own["mean"]), np.array(own["scale"]))
+                scaler = Scaler(np.array(own["mean"], dtype=np.float64), np.array(own["scale"], dtype=np.float64))
                 found.models_[name] = Fitted(model, scaler, reaches)
-        except (KeyError, TypeError, AttributeError) as error:
+                found._check_whole(found.models_[name])
+            found.models_[found.chosen_]
+        except FormariumError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise CheckpointError(
                 f"{folder / KEPT} is not that of a whole forecaster ({error!r}); train it anew"
             ) from None
@@ -535,6 +539,16 @@ class Forecaster:
         if name not in self.models_:
             raise ConfigError(f"{name} was not among those that this forecaster compared: {', '.join(self.models_)}")
         return name
+
+    def _check_whole(self, fitted: Fitted) -> None:
+        """ValueError where the numbers that belong to a model are not as many as its series and steps."""
+        series, targets, steps = len(self.names_), len(self.targets_), self.plan_.horizon
+        config, scaler = fitted.model.config, fitted.scaler
+        if (config.horizon, scaler.mean.shape, scaler.scale.shape) != (steps, (series,), (series,)):
+            raise ValueError(f"{len(scaler.mean)} means for {series} series")
+        for reach in fitted.reaches:
+            if (reach.by_series.shape, reach.pooled.shape) != ((steps, targets), (steps,)):
+                raise ValueError(f"intervals of {reach.by_series.shape} for {steps} steps of {targets} series")
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "models_"):

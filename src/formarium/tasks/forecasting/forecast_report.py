@@ -10,7 +10,7 @@ from rich.table import Table as Shown
 
 from formarium.files import write_text
 from formarium.tasks.forecasting.backtest import point
-from formarium.tasks.forecasting.estimator import TITLES, Forecast, Forecaster
+from formarium.tasks.forecasting.estimator import TITLES, Forecast, Forecaster, in_words
 from formarium.tasks.forecasting.table import Table
 
 _SERIES = 30  # in a plot that one series at a time is chosen from
@@ -33,8 +33,9 @@ def summary(forecaster: Forecaster, forecast: Forecast, source: str) -> dict[str
         "horizon": len(forecast.point),
         "lookback": plan.history,
         "season": plan.season,
+        "own_units": len(forecaster.targets_) == 1,
         "by": forecast.by,
-        "statement": forecaster.statement_,
+        "statement": in_words(forecaster.scores_, forecast.by),
         "backtest": [
             {
                 "name": score.name,
@@ -58,7 +59,8 @@ def print_forecast(facts: dict[str, Any], console: Console) -> None:
     levels = list(facts["backtest"][0]["coverage"])
     shown = Shown(title=headline(facts), title_justify="left", box=None, pad_edge=False, header_style="bold")
     shown.add_column("rolling backtest")
-    for name in ("MASE", "MAE", "sMAPE", "to naive", *(f"in {x} %" for x in levels)):
+    unit = "MAE" if facts["own_units"] else "MAE in sd"
+    for name in ("MASE", unit, "sMAPE", "to naive", *(f"in {x} %" for x in levels)):
         shown.add_column(name, justify="right")
     for row in facts["backtest"]:
         numbers = [f"{row['mase']:.3f}", f"{row['mae']:.4g}"]
@@ -96,7 +98,6 @@ def write_html(forecaster: Forecaster, forecast: Forecast, path: Path, source: s
         headline=headline(facts),
         titles=TITLES,
         levels=list(facts["backtest"][0]["coverage"]),
-        own_units=len(forecaster.targets_) == 1,
         plan=forecaster.plan_,
         ahead=_ahead(forecast),
         past=_past(forecaster),

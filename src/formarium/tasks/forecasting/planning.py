@@ -91,7 +91,13 @@ def _room(rows: int, horizon: int) -> int:
 def transformer(
     table: Table, plan: Plan, quantiles: tuple[float, ...] = (), changes: Mapping[str, Any] | None = None
 ) -> InvertedForecaster.Config:
-    """The inverted Transformer: of the width that the paper uses for small data sets, with what is known ahead."""
+    """The inverted Transformer: of the width that the paper uses for small data sets, with what is known ahead.
+
+    Raises ConfigError for changes of what the plan decides.
+    """
+    for name, instead in (("history", "lookback"), ("horizon", "horizon"), ("quantiles", "level and intervals")):
+        if name in (changes or {}):
+            raise ConfigError(f"the {name} of the model is no setting of its own; it follows from {instead}")
     config = InvertedForecaster.Config(
         history=plan.history,
         horizon=plan.horizon,

@@ -17,6 +17,7 @@ from formarium.tasks.forecasting.calendar import parse_frequency
 from formarium.tasks.forecasting.table import (
     Reading,
     Table,
+    _among,
     _known,
     _merged,
     _numbers,
@@ -79,8 +80,7 @@ def _write(path: Path, folder: Path, reading: Reading) -> None:
     time = reading.time or _time_column(head)
     names = [str(c) for c in head.columns if c != time]
     described: dict[str, Any] = {"names": names, "start": None, "frequency": None, "timezone": None, "time": time}
-    targets = [names.index(t) for t in reading.targets]
-    described["targets"] = targets or None
+    described["targets"] = _among(reading.targets, names)
     if time is None:
         places = np.arange(sum(len(frame) for frame in pieces.frames(columns=[names[0]])))
     else:
@@ -125,15 +125,17 @@ class _Pieces:
             except pyarrow.ArrowException as error:
                 raise DataError(f"{self.path} is not a readable Parquet file: {error}") from None
             return
-        form = csv_form(self.path)
-        if form["header"] is None:
-            columns = None if columns is None else [int(c) for c in columns]  # type: ignore[misc]
         try:
+            form = csv_form(self.path)
+            if form["header"] is None:
+                columns = None if columns is None else [int(c) for c in columns]  # type: ignore[misc]
             with pd.read_csv(self.path, **form, skipinitialspace=True, usecols=columns, chunksize=rows) as reader:
                 for frame in reader:
                     frame.columns = [str(c).strip() for c in frame.columns]
                     yield frame.reset_index(drop=True)
-        except (pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+        except UnicodeDecodeError:
+            raise DataError(f"{self.path} is not text in UTF-8; save it as CSV in UTF-8") from None
+        except (pd.errors.ParserError, ValueError) as error:
             raise DataError(f"{self.path} cannot be read as a table: {error}") from None
 
 
@@ -155,7 +157,7 @@ def _complete(values: np.memmap, names: list[str], reading: Reading, folder: Pat
         if reading.missing == "refuse":
             row, column = np.argwhere(~known)[0]
             raise DataError(
-                f"row {start + row + 1} of {names[column]!r} is missing; fill it in, or say missing='forward' or 'zero'"
+                f"row {start + row + 1} of {names[column]!r} is missing; fill it in, or set missing to forward or zero"
             )
         if observed is None:
             shape = (length, columns)

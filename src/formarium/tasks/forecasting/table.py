@@ -166,7 +166,7 @@ def with_future(
     _known(reading, frame, series)
     time = reading.time or _time_column(frame)
     if time is None:
-        raise DataError("covariates ahead need a column of times in both tables; say time= and its name")
+        raise DataError("covariates ahead need a column of times in both tables; set time to its name")
     keys = [time] if series is None else [series, time]
     value = _value(reading)
     covariates = reading.covariates or tuple(
@@ -193,8 +193,8 @@ def fill(values: np.ndarray, how: str, what: str = "values") -> np.ndarray:
     if how == "refuse":
         row, column = np.argwhere(~known)[0]
         raise DataError(
-            f"{count} {what} are missing, the first in row {row + 1} of column {column + 1}; fill them in, or say "
-            "missing='forward', 'interpolate' or 'zero'"
+            f"{count} {what} are missing, the first in row {row + 1} of column {column + 1}; fill them in, or set "
+            "missing to forward, interpolate or zero"
         )
     if how == "zero":
         return np.where(known, values, 0.0)
@@ -233,7 +233,9 @@ def _frame(source: str | Path | pd.DataFrame) -> pd.DataFrame:
         return _csv(path)
     except pd.errors.EmptyDataError:
         raise DataError(f"{path} is empty") from None
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError, EOFError, ValueError) as error:
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text in UTF-8; save it as CSV in UTF-8") from None
+    except (pd.errors.ParserError, OSError, EOFError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path} cannot be read as a table: {reason}") from None
 
@@ -252,7 +254,11 @@ def csv_form(path: Path) -> dict[str, Any]:
 
 
 def _csv(path: Path) -> pd.DataFrame:
-    frame: pd.DataFrame = pd.read_csv(path, **csv_form(path), skipinitialspace=True)
+    form = csv_form(path)
+    if form["header"] == 0:  # pandas gives a repeated name another one
+        first = pd.read_csv(path, sep=form["sep"], header=None, nrows=1, dtype=str, skipinitialspace=True).iloc[0]
+        _once([str(c).strip() for c in first.dropna()])
+    frame: pd.DataFrame = pd.read_csv(path, **form, skipinitialspace=True)
     frame.columns = [str(c).strip() for c in frame.columns]
     return frame
 
@@ -279,8 +285,13 @@ def _known(reading: Reading, frame: pd.DataFrame, series: str | None) -> None:
     for name in named:
         if name is not None and name not in columns:
             raise DataError(f"the table has no column {name!r}{suggestion(name, columns)}")
-    twice = next((c for c in columns if columns.count(c) > 1), None)
-    if twice is not None:
+    _once(columns)
+
+
+def _once(columns: list[str]) -> None:
+    """DataError for a name that two columns have."""
+    if len(set(columns)) < len(columns):
+        twice = next(c for c in columns if columns.count(c) > 1)
         raise DataError(f"the table has two columns {twice!r}; give them different names")
 
 
@@ -371,14 +382,14 @@ def _numbers(column: pd.Series) -> np.ndarray:
     """A column as float64, NaN where nothing is; DataError for what is no number, and for infinities."""
     if pd.api.types.is_datetime64_any_dtype(column):
         raise DataError(
-            f"the column {column.name!r} holds times; say time={column.name!r} if it is when, or leave it out"
+            f"the column {column.name!r} holds times; set time to {column.name!r} if it is when, or leave it out"
         )
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     bad = np.flatnonzero(np.isnan(numbers) & column.notna().to_numpy())
     if len(bad) == column.notna().sum() and len(bad):
         raise DataError(
-            f"the column {column.name!r} holds text ({column.iloc[bad[0]]!r}), not numbers; leave it out, or say "
-            f"series={column.name!r} if it names the series of a long table"
+            f"the column {column.name!r} holds text ({column.iloc[bad[0]]!r}), not numbers; leave it out, or set "
+            f"series to {column.name!r} if it names the series of a long table"
         )
     if len(bad):
         raise DataError(f"{column.iloc[bad[0]]!r} in row {bad[0] + 1} of column {column.name!r} is not a number")
@@ -421,9 +432,9 @@ def _merged(frame: pd.DataFrame, keys: list[np.ndarray], times: np.ndarray, read
     if reading.duplicates == "refuse":
         when = times[np.flatnonzero(again)[0]]
         shown = str(when).replace("T", " ")
-        clocks = "if clocks were set back then, name the time zone, as timezone='Europe/Oslo', else "
+        clocks = "if clocks were set back then, set timezone to theirs, as Europe/Oslo, else "
         cause = f"{shown} occurs twice; {clocks}" if reading.timezone is None else f"{shown} UTC occurs twice; "
-        raise DataError(f"the time {cause}say which row counts: duplicates='mean', 'first' or 'last'")
+        raise DataError(f"the time {cause}say which row counts: set duplicates to mean, first or last")
     return pd.Series(~index.duplicated(keep="last" if reading.duplicates == "last" else "first"), index=frame.index)
 
 
@@ -456,17 +467,24 @@ def _wide(frame: pd.DataFrame, times: np.ndarray | None, reading: Reading) -> Ta
     covariates = grid[:, [columns[n] for n in known_ahead]] if known_ahead else None
     grid_times = _grid(times, frequency, places, length)
     table = Table(tuple(names), values, times=grid_times, frequency=frequency, covariate_names=tuple(known_ahead))
-    wanted = tuple(names.index(t) for t in reading.targets if t in names) or None
-    table = replace(table, targets=wanted, covariates=covariates)
+    table = replace(table, targets=_among(reading.targets, names), covariates=covariates)
     return _together(table, reading) if _fits_together(table, reading) else _separate(table, reading)
+
+
+def _among(targets: tuple[str, ...], names: list[str]) -> tuple[int, ...] | None:
+    """The numbers of the series to be forecast, None for all; DataError for a column that is none."""
+    other = next((t for t in targets if t not in names), None)
+    if other is not None:
+        raise DataError(f"{other!r} is a column of times or of covariates, and no series to forecast")
+    return tuple(names.index(t) for t in targets) or None
 
 
 def _long(frame: pd.DataFrame, series: str, time: str | None, times: np.ndarray | None, reading: Reading) -> Table:
     value = _value(reading)
     if value not in frame.columns:
-        raise DataError(f"the long table has no column {value!r} of values; say value= and its name")
+        raise DataError(f"the long table has no column {value!r} of values; set value to its name")
     if time is None or times is None:
-        raise DataError("a long table needs a column of times, as 'ds'; say time= and its name")
+        raise DataError("a long table needs a column of times, as 'ds'; set time to its name")
     if frame[series].isna().any():
         raise DataError(f"row {int(frame[series].isna().to_numpy().argmax()) + 1} does not say which series it is of")
     codes, names = pd.factorize(frame[series])
@@ -513,7 +531,8 @@ def _shared(covariates: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
     differing = _differing(covariates)
     if differing is not None:
         raise DataError(
-            f"the covariate {names[differing]!r} differs between series; forecast each by itself (together=False)"
+            f"the covariate {names[differing]!r} differs between series; forecast each by itself (--separate, or "
+            "together=False)"
         )
     lowest = np.where(np.isfinite(covariates), covariates, np.inf).min(axis=1)
     return np.where(np.isfinite(lowest), lowest, np.nan)
@@ -564,7 +583,7 @@ def _together(table: Table, reading: Reading) -> Table:
     if first >= stop:
         raise DataError(
             f"the series {table.names[int(firsts.argmax())]!r} begins after {table.names[int(stops.argmin())]!r} has "
-            "ended; forecast each series by itself (together=False), or leave one out"
+            "ended; forecast each series by itself (--separate, or together=False), or leave one out"
         )
     left = int(stops.max()) - int(firsts.min()) - (stop - first)
     if left:
@@ -625,7 +644,7 @@ def _complete(values: np.ndarray, reading: Reading) -> tuple[np.ndarray, np.ndar
     if known.all():
         return values, None
     filled = fill(values, reading.missing)
-    notice(f"{int((~known).sum())} of {known.size} values are missing and filled in (missing={reading.missing!r})")
+    notice(f"{int((~known).sum())} of {known.size} values are missing and filled in ({reading.missing})")
     return filled, known
 
 
