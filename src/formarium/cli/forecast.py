@@ -44,7 +44,7 @@ def forecast(
         typer.Option(help="conformal, or quantiles that are learnt and then calibrated.", show_default="conformal"),
     ] = None,
     use: Annotated[
-        str, typer.Option(help="Whose forecast: best, itransformer, dlinear, seasonal-naive or auto-ets.")
+        str, typer.Option(help="Whose forecast: best, itransformer, dlinear, seasonal-naive, last-value, auto-ets.")
     ] = "best",
     nonnegative: Annotated[bool, typer.Option("--nonnegative", help="Nothing below 0.")] = False,
     refit: Annotated[bool, typer.Option(help="Train the chosen one once more, on everything.")] = True,
@@ -61,8 +61,8 @@ def forecast(
 ) -> None:
     """Forecast the series of a file, say honestly what that is worth, and keep forecasts, report and model.
 
-    An inverted Transformer and DLinear are trained, and rolled over the last steps beside the seasonal naive forecast
-    (and AutoETS, where statsforecast is installed). The best one forecasts. Examples:
+    An inverted Transformer and DLinear are trained, and rolled over the last steps beside the last season and the
+    last value once more (and AutoETS, where statsforecast is installed). The best one forecasts. Examples:
 
     [bold]formarium forecast sales.csv --horizon 24[/bold]
 

@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from formarium.errors import DataError
+from formarium.models.exponential_smoothing import AutoETS
 from formarium.models.forecaster import Forecaster
 from formarium.tasks.forecasting.intervals import Reach
 from formarium.tasks.forecasting.planning import Plan
 from formarium.tasks.forecasting.table import Table
 from formarium.tasks.forecasting.task import Forecasting
 
-NAIVE = "seasonal-naive"
+NAIVE, LAST = "seasonal-naive", "last-value"
 _VALUES = 1 << 22  # of one forecaster's windows, to bound memory
 _MOST, _LEAST = 300, 16  # windows
+FITS = 40  # of a forecaster that is fitted to each series of each window anew
 
 
 @dataclass(frozen=True)
@@ -90,12 +92,10 @@ def rolling_origins(
     return np.concatenate(origins), np.concatenate(blocks)
 
 
-def roll(
-    task: Forecasting, models: Mapping[str, Forecaster], where: tuple[np.ndarray, np.ndarray], slow: int = 150
-) -> Rolled:
-    """Rolls forecasters over the same windows; one that trains nothing and fits each window anew over fewer of them.
+def roll(task: Forecasting, models: Mapping[str, Forecaster], where: tuple[np.ndarray, np.ndarray]) -> Rolled:
+    """Rolls forecasters over the same windows; one that fits each series of each window anew over fewer of them.
 
-    where: as ``rolling_origins`` returns it. slow: how many fits such a one may take.
+    where: as ``rolling_origins`` returns it.
     """
     origins, blocks = where
     target, observed = task.arrived(origins)
@@ -103,8 +103,8 @@ def roll(
         target = np.where(observed, target, np.nan)
     forecasts: dict[str, np.ndarray] = {}
     for name, model in models.items():
-        if next(model.parameters(), None) is None and name != NAIVE:
-            some = max(1, min(len(origins), slow // task.table.values.shape[1]))
+        if isinstance(model, AutoETS):
+            some = max(1, min(len(origins), FITS // task.table.values.shape[1]))
             chosen = np.linspace(0, len(origins) - 1, some).round().astype(np.int64)
             found = task.rolled(model, origins[chosen])
             forecasts[name] = np.full((len(origins), *found.shape[1:]), np.nan, dtype=np.float32)

@@ -23,7 +23,7 @@ from formarium.models.model import CONFIG
 from formarium.models.naive_forecaster import SeasonalNaive
 from formarium.progress import notice
 from formarium.tasks.forecasting import backtest, planning
-from formarium.tasks.forecasting.backtest import NAIVE, Coverage, Rolled, Score
+from formarium.tasks.forecasting.backtest import FITS, LAST, NAIVE, Coverage, Rolled, Score
 from formarium.tasks.forecasting.intervals import Reach
 from formarium.tasks.forecasting.planning import Plan
 from formarium.tasks.forecasting.scaling import Scaler
@@ -33,10 +33,15 @@ from formarium.tasks.forecasting.task import Forecasting
 from formarium.training.harness import fit
 
 Source = str | Path | pd.DataFrame
-TITLES = {"itransformer": "iTransformer", "dlinear": "DLinear", NAIVE: "seasonal naive", "auto-ets": "AutoETS"}
+TITLES = {
+    "itransformer": "iTransformer",
+    "dlinear": "DLinear",
+    NAIVE: "seasonal naive",
+    LAST: "last value",
+    "auto-ets": "AutoETS",
+}
 KEPT = "forecaster.json"
 _ETS_HISTORY = 500
-_ETS_FITS = 150
 _MAP_WINDOWS, _MAP_STRIDE = 16, 7
 
 
@@ -96,10 +101,10 @@ class Forecaster:
     """Forecasts the next ``horizon`` steps of every series of a table, with intervals, by what did best on its past.
 
     ``fit`` reads a data frame or a file (wide, or long with columns ``unique_id``, ``ds``, ``y``), trains an inverted
-    Transformer and DLinear, rolls both and the seasonal naive forecast (and AutoETS where ``statsforecast`` is
-    installed) over the last rows, and trains the one that ``use`` names, or the best, once more on everything.
-    ``predict`` returns a data frame. As scikit-learn has it, the constructor only keeps its arguments, and what was
-    learnt ends in an underscore.
+    Transformer and DLinear, rolls both, the last season and the last value once more (and AutoETS where
+    ``statsforecast`` is installed) over the last rows, and trains the one that ``use`` names, or the best, once more on
+    everything. ``predict`` returns a data frame. As scikit-learn has it, the constructor only keeps its arguments, and
+    what was learnt ends in an underscore.
 
     target: series to be forecast, the others only inform; all where None. time, series, value: names of columns, where
     they are not found by themselves. freq: the step, as h, 15min, D, MS, where timestamps do not show it. timezone: of
@@ -107,9 +112,9 @@ class Forecaster:
     models see. season: steps of the naive season. together: all series inform each other; else each is forecast by
     itself; None for together where they mostly overlap. missing: forward, interpolate, zero or refuse. duplicates:
     refuse, mean, first or last. intervals: ``conformal`` around point forecasts, or around ``quantiles`` that the
-    Transformer learns. use: ``best``, ``itransformer``, ``dlinear``, ``seasonal-naive`` or ``auto-ets``. nonnegative:
-    nothing below 0. refit: the last training. model, training: settings of the Transformer and of its training by name,
-    as ``{"width": 256}`` and ``{"steps": 2000}``.
+    Transformer learns. use: ``best``, ``itransformer``, ``dlinear``, ``seasonal-naive``, ``last-value`` or
+    ``auto-ets``. nonnegative: nothing below 0. refit: the last training. model, training: settings of the Transformer
+    and of its training by name, as ``{"width": 256}`` and ``{"steps": 2000}``.
 
     Raises DataError and ConfigError, in one paragraph that says what to do.
     """
@@ -230,15 +235,18 @@ class Forecaster:
 
     def _untrained(self, table: Table) -> dict[str, ForecastModel]:
         plan = self.plan_
-        naive = SeasonalNaive.Config(history=plan.season, horizon=plan.horizon, season=plan.season)
-        found: dict[str, ForecastModel] = {NAIVE: naive.build()}
+        found: dict[str, ForecastModel] = {}
+        for name, season in ((NAIVE, plan.season), (LAST, 1)):
+            if name == NAIVE or plan.season > 1:
+                found[name] = SeasonalNaive.Config(history=season, horizon=plan.horizon, season=season).build()
         series = table.values.shape[1]
         if importlib.util.find_spec("statsforecast") is None:
             return found
-        if series > _ETS_FITS and self.use != "auto-ets":
+        if series > FITS and self.use != "auto-ets":
             notice(f"AutoETS is left out: it would have to be fitted to {series} series for every window")
             return found
-        history = plan.history if table.ends is not None else min(_ETS_HISTORY, len(table.values) - plan.test)
+        held_back = plan.validation + plan.test
+        history = plan.history if table.ends is not None else min(_ETS_HISTORY, len(table.values) - held_back)
         config = AutoETS.Config(history=max(history, plan.history), horizon=plan.horizon, season=plan.season)
         return found | {"auto-ets": config.build()}
 
@@ -560,13 +568,14 @@ def in_words(scores: Sequence[Score], chosen: str, use: str = "best") -> str:
     best, by_name = scores[0], {score.name: score for score in scores}
     title = TITLES[best.name]
     windows = f"On {best.windows} rolling windows"
-    if best.name == NAIVE:
-        others = ", ".join(f"{TITLES[s.name]} is {_percent(s.against_naive - 1)} worse" for s in scores[1:])
-        said = f"{windows} nothing beats repeating the last season: {others}."
+    if best.name in (NAIVE, LAST):
+        others = ", ".join(f"{TITLES[s.name]} is {_higher(s, best)} worse" for s in scores[1:])
+        said = f"{windows} nothing beats repeating the last {'value' if best.name == LAST else 'season'}: {others}."
     else:
         rivals = [s for s in scores[1:] if s.name != NAIVE]
         beside = "".join(
-            f", {_percent(1 - best.against_naive / s.against_naive)} below that of {TITLES[s.name]}" for s in rivals
+            f", {_percent(1 - best.against_naive / (s.against_naive or 1))} below that of {TITLES[s.name]}"
+            for s in rivals
         )
         said = (
             f"{windows} {title} has the lowest error: {_percent(1 - best.against_naive)} below that of the seasonal "
@@ -580,8 +589,8 @@ def in_words(scores: Sequence[Score], chosen: str, use: str = "best") -> str:
     mine = by_name[chosen]
     if chosen == best.name:
         return f"{said} The forecast is that of {TITLES[chosen]}."
-    worse = _percent(mine.against_naive / best.against_naive - 1)
-    return f"{said} The forecast is that of {TITLES[chosen]}, as asked for, whose error is {worse} higher."
+    said += f" The forecast is that of {TITLES[chosen]}, as asked for, whose error is {_higher(mine, best)} higher."
+    return said
 
 
 def _step(table: Table) -> str | None:
@@ -594,6 +603,13 @@ def _targets(table: Table) -> tuple[str, ...]:
     if table.ends is not None or table.targets is None:
         return table.names
     return tuple(table.names[i] for i in table.targets)
+
+
+def _higher(score: Score, best: Score) -> str:
+    """By how much the error is above that of the best one."""
+    if best.against_naive == 0 < score.against_naive:
+        return "infinitely"
+    return _percent(score.against_naive / best.against_naive - 1 if best.against_naive else 0)
 
 
 def _percent(share: float) -> str:
