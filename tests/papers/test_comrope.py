@@ -36,36 +36,32 @@ def test_planes_are_those_of_the_matrices() -> None:
             torch.testing.assert_close(basis[head] @ turned @ basis[head].mT, own)
 
 
-def test_an_offset_costs_absolute_coordinates_accuracy_and_relative_ones_none() -> None:
+class Itself:
+    """Images as a task has them, with the answers of a model that sees no offset for the truth."""
+
+    def __init__(self, task, model) -> None:
+        self.task, self.model = task, model
+
+    def examples(self, split, batch):
+        for images, _ in self.task.examples(split, batch=batch):
+            yield images.double(), self.model(images.double()).argmax(-1)
+
+
+@pytest.mark.parametrize("position", ["ComRoPE", "LieRE(init_std=4.0)"])
+def test_an_offset_costs_what_knows_the_origin_accuracy_and_nothing_else(position: str) -> None:
     torch.manual_seed(0)
     task = Images(Images.Config(evaluation_images=128))
-    base = parse("Vision(width=32, depth=1, heads=1, stem=PatchEmbedding(patch=2))")
-    found = {}
-    for name in ("ComRoPE", "LieRE(init_std=4.0)"):
-        model = task.adapt(base.override({"position": name})).build().double().eval()
-        labels = {}
-
-        class Sees(torch.nn.Module):
-            """Answers as the model does, and takes its first answers, without an offset, for the truth."""
-
-            def __init__(self, own) -> None:
-                super().__init__()
-                self.own = own
-
-            def forward(self, images, offset):
-                return self.own(images.double(), offset=offset)
-
-        class Truth:
-            def examples(self, split, batch):
-                for number, (images, _) in enumerate(task.examples(split, batch=batch)):
-                    labels[number] = model(images.double()).argmax(-1)
-                    yield images, labels[number]
-
-        found[name] = lost_by_offset(Sees(model), Truth())
-    assert found["ComRoPE"] == {"lost": 0, "lost@0.2": 0, "lost@1": 0, "lost@5": 0}
-    lie = found["LieRE(init_std=4.0)"]
-    assert lie["lost@1"] > 0.02
-    assert lie["lost"] == pytest.approx((lie["lost@0.2"] + lie["lost@1"] + lie["lost@5"]) / 3)
+    model = task.adapt(
+        parse(f"Vision(width=32, depth=1, heads=1, stem=PatchEmbedding(patch=2), init_std=0.5, position={position})")
+    )
+    made = model.build().double().eval()
+    found = lost_by_offset(made, Itself(task, made))
+    deviations = [found[f"lost@{deviation}"] for deviation in ("0.2", "1", "5")]
+    if position == "ComRoPE":
+        assert deviations == [0, 0, 0]
+    else:
+        assert deviations[1] > 0.02
+    assert found["lost"] == pytest.approx(sum(deviations) / 3)
 
 
 def test_steps_of_all_positions_are_timed() -> None:

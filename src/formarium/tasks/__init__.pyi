@@ -6,5 +6,7 @@ from .language.task import Language as Language
 from .links.synthetic import Geometries as Geometries
 from .links.task import Links as Links
 from .sequences.even_tokens import EvenTokens as EvenTokens
+from .sequences.nearer_token import NearerToken as NearerToken
 from .sequences.positions import PositionIdentification as PositionIdentification
+from .sequences.retrieval import Retrieval as Retrieval
 from .task import Task as Task

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from formarium.config import ConfigError, parse
-from formarium.models import Decoder, Encoder
+from formarium.models import Decoder, Encoder, Vision
 from formarium.models.model import Model
-from formarium.tasks import EvenTokens, PositionIdentification
+from formarium.tasks import EvenTokens, NearerToken, PositionIdentification, Retrieval
 from formarium.tasks.sequences.task import UNASKED, SequenceTask
 from formarium.training import Training
 from formarium.training.harness import fit
@@ -95,8 +95,10 @@ def test_models_are_fitted_to_the_task() -> None:
     assert model.build().position.weight.shape == (19, 2)
     assert parse("EvenTokens(vocabulary=7)").build().adapt(Encoder.Config()).outputs == 8
     assert isinstance(task.baseline().build(), Encoder)
-    with pytest.raises(ConfigError, match="put to an Encoder, which a Decoder is not"):
-        task.adapt(Decoder.Config())
+    decoder = task.adapt(Decoder.Config())
+    assert (decoder.vocabulary, decoder.max_length) == (9, 10), "its first scores are those of the classes"
+    with pytest.raises(ConfigError, match="put to an Encoder or a Decoder, which a Vision is not"):
+        task.adapt(Vision.Config())
     with pytest.raises(ConfigError, match="at least 2 tokens"):
         parse("EvenTokens(length=1)").build()
 
@@ -112,3 +114,24 @@ def test_training_beats_chance(kind: type[SequenceTask]) -> None:
     assert isinstance(accuracy, float)
     assert accuracy > most_common + 0.15
     assert result.unit == "sequences"
+
+
+@given(half=st.integers(1, 12), values=st.integers(2, 6), seed=st.integers(0, 99), start=st.booleans())
+def test_what_is_retrieved_stands_where_its_distance_says(half: int, values: int, seed: int, start: bool) -> None:
+    task = Retrieval(Retrieval.Config(vocabulary=values, length=2 * half, start_token=start))
+    tokens, targets = next(task.batches(5, seed)).values()
+    assert int(tokens.max()) < task.symbols + start
+    tokens, targets = tokens[:, start:], targets[:, start:]
+    assert (targets[:, :half] == UNASKED).all()
+    places = torch.arange(half, 2 * half) - task.distances(tokens)
+    found = tokens.gather(1, places)
+    assert torch.equal(found // values, tokens[:, half:] - half * values), "of the kind that is asked for"
+    assert torch.equal(found % values, targets[:, half:])
+    assert torch.equal((tokens[:, :half] // values).sort(1).values, torch.arange(half).expand(5, -1)), "each kind once"
+
+
+def test_sequences_that_cannot_be_are_named() -> None:
+    with pytest.raises(ConfigError, match="half of a sequence are questions"):
+        Retrieval(Retrieval.Config(length=7))
+    with pytest.raises(ConfigError, match="between 2 places and half the length of 10 apart, not 6"):
+        NearerToken(NearerToken.Config(length=10, apart=6))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError
+from formarium.models.decoder import Decoder
 from formarium.models.encoder import Encoder
 from formarium.models.model import Model
 from formarium.tasks.task import Metric, Split, Task
@@ -21,11 +22,13 @@ _STREAMS: dict[str, int] = {"train": 0, "validation": 1, "test": 2}
 
 
 class SequenceTask(Task):
-    """A class for every token of a sequence of random tokens, to be given by an ``Encoder``.
+    """A class for every token of a sequence of random tokens, to be given by an ``Encoder``, or by a ``Decoder``.
 
-    A subclass has the number of ``classes`` and makes the ``targets``. vocabulary: different tokens. length: tokens of
-    a sequence. start_token: one more token, the same everywhere, stands in front, and nothing is asked of it.
-    evaluated: sequences of the validation and test splits, which are fixed; those of the training never come twice.
+    Of a decoder, which sees nothing of what follows, the first scores are those of the classes. A subclass has the
+    number of ``classes`` and makes the ``targets`` of random tokens, or draws both. vocabulary: different tokens.
+    length: tokens of a sequence. start_token: one more token, the same everywhere, stands in front, and nothing is
+    asked of it. evaluated: sequences of the validation and test splits, which are fixed; those of the training never
+    come twice.
 
     Metrics: ``accuracy``, the share of right answers; ``loss``, nats an answer; ``accuracy_by_position``, a list.
     """
@@ -53,9 +56,19 @@ class SequenceTask(Task):
         """How many answers there are."""
         raise NotImplementedError
 
+    @property
+    def symbols(self) -> int:
+        """How many different tokens there are, the start token apart."""
+        return self.config.vocabulary
+
     def targets(self, tokens: Tensor) -> Tensor:
         """The answers (B, T), classes or ``UNASKED``, for tokens (B, T) without the start token."""
         raise NotImplementedError
+
+    def draw(self, random: np.random.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """So many sequences (B, T), without the start token, and their answers (B, T)."""
+        tokens = torch.from_numpy(random.integers(self.config.vocabulary, size=(count, self.config.length)))
+        return tokens, self.targets(tokens)
 
     def baseline(self) -> BaseConfig:
         from formarium.parts import Learned
@@ -63,14 +76,16 @@ class SequenceTask(Task):
         return self.adapt(Encoder.Config(width=64, depth=2, position=Learned.Config()))
 
     def adapt(self, model: BaseConfig) -> BaseConfig:
-        if not isinstance(model, Encoder.Config):
-            raise ConfigError(
-                f"questions about every token of a sequence are put to an Encoder, which a {model.name()} is not"
-            )
         extra = int(self.config.start_token)
-        return model.replace(
-            vocabulary=self.config.vocabulary + extra, outputs=self.classes, max_length=self.config.length + extra
-        )
+        known = {"vocabulary": self.symbols + extra, "max_length": self.config.length + extra}
+        if isinstance(model, Encoder.Config):
+            return model.replace(outputs=self.classes, **known)
+        if not isinstance(model, Decoder.Config):
+            raise ConfigError(
+                "questions about every token of a sequence are put to an Encoder or a Decoder, "
+                f"which a {model.name()} is not"
+            )
+        return model.replace(**{**known, "vocabulary": max(known["vocabulary"], self.classes)})
 
     def batches_per_epoch(self, batch_size: int) -> int:
         """Those of as many sequences as the validation split has, since no training sequence comes twice."""
@@ -84,10 +99,9 @@ class SequenceTask(Task):
 
     def _batch(self, split: Split, count: int, *entropy: int) -> Batch:
         random = np.random.default_rng([_STREAMS[split], *entropy])
-        tokens = torch.from_numpy(random.integers(self.config.vocabulary, size=(count, self.config.length)))
-        targets = self.targets(tokens)
+        tokens, targets = self.draw(random, count)
         if self.config.start_token:
-            tokens = F.pad(tokens, (1, 0), value=self.config.vocabulary)
+            tokens = F.pad(tokens, (1, 0), value=self.symbols)
             targets = F.pad(targets, (1, 0), value=UNASKED)
         return {"tokens": tokens, "targets": targets}
 
@@ -95,7 +109,13 @@ class SequenceTask(Task):
         return len(batch["tokens"])
 
     def loss(self, model: Model, batch: Batch) -> Tensor:
-        return F.cross_entropy(model(batch["tokens"]).flatten(0, 1).float(), batch["targets"].flatten())
+        scores = self._scores(model, batch["tokens"])
+        return F.cross_entropy(scores.flatten(0, 1), batch["targets"].flatten())
+
+    def _scores(self, model: Model, tokens: Tensor) -> Tensor:
+        """The scores of the classes, (B, T, classes)."""
+        scores: Tensor = model(tokens)
+        return scores[..., : self.classes].float()
 
     @torch.no_grad()
     def evaluate(self, model: Model, split: Split = "validation", metrics: Sequence[str] = ()) -> dict[str, Metric]:
@@ -110,7 +130,7 @@ class SequenceTask(Task):
         model.eval()
         right, loss = torch.zeros(asked.shape[1], device=device), 0.0
         for tokens, targets in zip(batch["tokens"].split(rows), batch["targets"].split(rows), strict=True):
-            scores = model(tokens).float()
+            scores = self._scores(model, tokens)
             right += (scores.argmax(-1) == targets).sum(0)
             loss += float(F.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum"))
         model.train(was_training)
