@@ -1,3 +1,4 @@
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,15 @@ def changed(column: str, row: int, value: object) -> pd.DataFrame:
     return frame
 
 
-@pytest.mark.parametrize("form", ["csv", "csv.gz", "tsv", "parquet", "frame", "index", "shuffled"])
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "tsv", "quoted", "marked", "parquet", "frame", "index", "shuffled"])
 def test_the_same_table_in_every_form(form: str, tmp_path: Path) -> None:
-    frame, path = wide(), tmp_path / f"table.{form}"
+    frame, path = wide(), tmp_path / f"table.{'csv' if form in ('quoted', 'marked') else form}"
     if form in ("csv", "csv.gz"):
         frame.to_csv(path, index=False)
+    elif form == "quoted":
+        frame.to_csv(path, index=False, quoting=csv.QUOTE_ALL)
+    elif form == "marked":  # as spreadsheets save it
+        frame.to_csv(path, index=False, encoding="utf-8-sig", sep=";", decimal=",")
     elif form == "tsv":
         frame.to_csv(path, index=False, sep="\t")
     elif form == "parquet":

@@ -4,6 +4,7 @@ Wide tables have a column for each series; long ones have a row for each value, 
 and the value (``unique_id, ds, y``). Whatever cannot be read without guessing is refused in a sentence.
 """
 
+import csv
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -242,15 +243,28 @@ def _frame(source: str | Path | pd.DataFrame) -> pd.DataFrame:
 
 def csv_form(path: Path) -> dict[str, Any]:
     """How a file separates columns and writes numbers, for pandas: from its first two lines."""
-    head = pd.read_csv(path, header=None, sep="\x00", nrows=2, engine="python", dtype=str, skip_blank_lines=True)[0]
+    head = pd.read_csv(
+        path,
+        header=None,
+        sep="\x00",
+        nrows=2,
+        engine="python",
+        quoting=csv.QUOTE_NONE,
+        dtype=str,
+        skip_blank_lines=True,
+    )[0]
     first = str(head.iloc[0])
     separator = max(",;\t", key=first.count)
     if not first.count(separator):
         separator = ","
-    headless = all(_is_number(cell) for cell in first.split(separator))
-    cells = str(head.iloc[-1]).split(separator)
-    comma = separator != "," and any(re.fullmatch(r"\s*-?\d+,\d+\s*", cell) for cell in cells)
+    headless = all(_is_number(cell) for cell in _cells(first, separator))
+    cells = _cells(str(head.iloc[-1]), separator)
+    comma = separator != "," and any(re.fullmatch(r"-?\d+,\d+", cell) for cell in cells)
     return {"sep": separator, "decimal": "," if comma else ".", "header": None if headless else 0}
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    return [cell.strip().strip('"').strip() for cell in line.split(separator)]
 
 
 def _csv(path: Path) -> pd.DataFrame:
