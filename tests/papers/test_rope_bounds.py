@@ -38,7 +38,8 @@ def test_the_bank_has_the_full_turn_in_its_slowest_channel() -> None:
 
 
 def test_where_shares_fall_short() -> None:
-    assert reach([1.0, 0.9, 0.4, 1.0], 64, 0.5) == 32
+    assert reach([1.0, 0.9, 0.4, 0.1], 64, 0.5) == 32
+    assert reach([0.1, 0.9, 0.6, 0.1], 64, 0.5) == 32
     assert reach([1.0] * 4, 64, 0.5) == 64
     assert reach([0.1] * 4, 64, 0.5) == 0
     bases = [10.0, 100.0, 1000.0]
