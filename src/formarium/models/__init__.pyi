@@ -13,6 +13,7 @@ from .linear_forecasters import LinearForecaster as LinearForecaster
 from .linear_forecasters import NLinear as NLinear
 from .linear_forecasters import RLinear as RLinear
 from .link_predictor import LinkPredictor as LinkPredictor
+from .message_passing import MessagePassing as MessagePassing
 from .model import Model as Model
 from .model import load as load
 from .naive_forecaster import SeasonalNaive as SeasonalNaive

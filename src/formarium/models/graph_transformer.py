@@ -177,8 +177,8 @@ class GraphTransformer(Model):
             adjacency,
             mask,
             adjacency,
-            _columns(edges, config.edge_types, "edge", 4),
-            _reals(edge_features, config.edge_features, "edge"),
+            columns(edges, config.edge_types, "edge", 4),
+            reals(edge_features, config.edge_features, "edge"),
             walks,
             kinds,
             samples,
@@ -260,10 +260,10 @@ class GraphTransformer(Model):
 
     def _contents(self, nodes: Tensor | None, features: Tensor | None, x: Tensor) -> Tensor:
         """What nodes hold besides their places, added to x (B, N, D)."""
-        types = _columns(nodes, self.config.node_types, "node", 3)
+        types = columns(nodes, self.config.node_types, "node", 3)
         for column, table in enumerate(self.node_tables):
             x = x + table(cast(Tensor, types)[..., column])
-        features = _reals(features, self.config.node_features, "node")
+        features = reals(features, self.config.node_features, "node")
         return x if self.node_map is None else x + self.node_map(cast(Tensor, features).to(x.dtype))
 
     def _walks(self, pairs: "_Pairs", rows: tuple[int, int] | None) -> Tensor:
@@ -380,7 +380,7 @@ class _Pairs:
         return _Pairs(adjacency, mask, bonds, edges, features, None, None, None)
 
 
-def _columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int) -> Tensor | None:
+def columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int) -> Tensor | None:
     """Categories with a column for each table (..., C); DataError where they are not what the model has tables for."""
     if not counts:
         return None
@@ -392,7 +392,7 @@ def _columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int
     return types
 
 
-def _reals(features: Tensor | None, count: int, what: str) -> Tensor | None:
+def reals(features: Tensor | None, count: int, what: str) -> Tensor | None:
     """Real features (..., F); DataError where the graphs have not as many as the model reads."""
     if not count:
         return None

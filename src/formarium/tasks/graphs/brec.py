@@ -19,7 +19,7 @@ from formarium.models.graph_transformer import GraphTransformer
 from formarium.parts.stems.random_walk import RandomWalkStem
 from formarium.tasks.data import DataFile, locate
 from formarium.tasks.graphs.graph import Graph, make_graph
-from formarium.theory.colour_refinement import rounds_to_tell
+from formarium.theory.colour_refinement import Adjacency, rounds_to_tell
 
 _FILE = DataFile(path="brec/brec_pairs.tsv.gz", licence="MIT, Copyright (c) 2023 Yanbo Wang")
 
@@ -70,13 +70,14 @@ def _graph(text: str) -> Graph:
     return make_graph(count, np.array(graph.edges()), node_types=np.zeros(count, dtype=np.int64))
 
 
-def stratified(count: int, seed: int = 0) -> tuple[Pair, ...]:
-    """About ``count`` pairs, from each family in proportion and at least one, drawn by chance."""
+def stratified(count: int, seed: int = 0, among: Iterable[Pair] | None = None) -> tuple[Pair, ...]:
+    """About ``count`` pairs, from each family in proportion and at least one, drawn by chance from all or ``among``."""
     generator = np.random.default_rng(seed)
+    among = pairs() if among is None else tuple(among)
     chosen: list[Pair] = []
     for family in FAMILIES:
-        own = [pair for pair in pairs() if pair.family == family]
-        size = min(len(own), max(1, round(count * len(own) / len(pairs()))))
+        own = [pair for pair in among if pair.family == family]
+        size = min(len(own), max(1, round(count * len(own) / len(among))))
         chosen += [own[i] for i in np.sort(generator.choice(len(own), size, replace=False))]
     return tuple(chosen)
 
@@ -89,21 +90,31 @@ def ceiling(
     With a seed, each first graph is also held against a relabelling of itself, which no test may tell from it.
     """
     chosen = pairs() if chosen is None else tuple(chosen)
-    told = dict.fromkeys(FAMILIES, 0)
+    numbers = told_apart(chosen, test, steps)
     alarms = 0
-    for same in _by_size(chosen):
-        first, second = (np.stack([g.adjacency() for g in graphs]) for graphs in zip(*_graphs(same), strict=True))
-        for pair, turn in zip(same, rounds_to_tell(first, second, test, steps), strict=True):
-            told[pair.family] += int(turn >= 0)
-        if seed is not None:
-            order = np.random.default_rng((seed, len(first[0]))).permutation(len(first[0]))
-            alarms += int((rounds_to_tell(first, first[:, order][:, :, order], test, steps) >= 0).sum())
-    of = {family: sum(pair.family == family for pair in chosen) for family in FAMILIES}
+    for same in () if seed is None else _by_size(chosen):
+        first = _stacked(pair.first for pair in same)
+        order = np.random.default_rng((cast(int, seed), len(first[0]))).permutation(len(first[0]))
+        alarms += int((rounds_to_tell(first, first[:, order][:, :, order], test, steps) >= 0).sum())
+    told, of = (
+        {family: sum(pair.family == family for pair in some) for family in FAMILIES}
+        for some in ([pair for pair in chosen if pair.number in numbers], chosen)
+    )
     return Ceiling(told, of, alarms)
 
 
-def _graphs(chosen: Sequence[Pair]) -> list[tuple[Graph, Graph]]:
-    return [(pair.first, pair.second) for pair in chosen]
+def told_apart(chosen: Iterable[Pair], test: str = "walks", steps: int = 32) -> frozenset[int]:
+    """The numbers of the pairs that a test of ``formarium.theory.colour_refinement`` tells apart."""
+    numbers: set[int] = set()
+    for same in _by_size(tuple(chosen)):
+        first, second = _stacked(pair.first for pair in same), _stacked(pair.second for pair in same)
+        turns = rounds_to_tell(first, second, test, steps)
+        numbers.update(pair.number for pair, turn in zip(same, turns, strict=True) if turn >= 0)
+    return frozenset(numbers)
+
+
+def _stacked(graphs: Iterable[Graph]) -> Adjacency:
+    return np.stack([graph.adjacency() for graph in graphs]).astype(np.float64)
 
 
 def _by_size(chosen: Sequence[Pair]) -> list[list[Pair]]:

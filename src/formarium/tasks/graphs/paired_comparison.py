@@ -91,14 +91,14 @@ def compare(make: Callable[[], nn.Module], pair: Pair, protocol: Protocol = Prot
     """Trains a model of ``make`` on one pair and tests it; the same numbers for the same seed on the same machine.
 
     The model maps graphs to (B, D), called with the arrays of a GraphBatch. Raises DataError for a batch that does not
-    hold whole pairs.
+    hold whole pairs. Where there is a GPU, it does the work.
     """
     if protocol.batch < 2 or protocol.batch % 2 or protocol.copies < 2:
         raise DataError("a batch of paired comparisons holds an even number of graphs, and there are at least 2 copies")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator = np.random.default_rng((seed, pair.number))
-        model = make()
+        model = make().to("cuda" if torch.cuda.is_available() else "cpu")
         walks = _walks_of(model)
         one, other, again, twice = (_copies(g, protocol, generator) for g in (pair.first, pair.second) * 2)
         # Reliability is checked on one of the two graphs, drawn by chance.
@@ -175,6 +175,8 @@ def _batches(
 
 def _train(model: nn.Module, batches: Sequence[GraphBatch], protocol: Protocol) -> tuple[int, float]:
     """How many epochs it took, and the mean loss of the last."""
+    device = next(model.parameters()).device
+    batches = [batch.to(device) for batch in batches]
     optimiser = torch.optim.AdamW(model.parameters(), lr=protocol.learning_rate, weight_decay=protocol.weight_decay)
     model.train()
     loss = math.inf
@@ -199,5 +201,6 @@ def _train(model: nn.Module, batches: Sequence[GraphBatch], protocol: Protocol) 
 @torch.no_grad()
 def _embeddings(model: nn.Module, batches: Sequence[GraphBatch]) -> tuple[Tensor, Tensor]:
     model.eval()
-    out = torch.cat([model(**batch.inputs()) for batch in batches])
+    device = next(model.parameters()).device
+    out = torch.cat([model(**batch.to(device).inputs()) for batch in batches]).cpu()
     return out[0::2], out[1::2]

@@ -15,17 +15,21 @@ from formarium.tasks.graphs.adapters import as_graphs
 from formarium.tasks.graphs.atlas import atlas
 from formarium.tasks.graphs.files import read_tables, tables_of
 from formarium.tasks.graphs.graph import Graph
+from formarium.tasks.graphs.molecules import molecules
+from formarium.tasks.graphs.multisets import multisets
 
+_MADE = ("atlas", "molecules", "multisets")
 SPLITS = ("train", "validation", "test")
 
 
 def load(source: str, target: str, held_out: float) -> dict[str, list[Graph]]:
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
-    source: ``atlas``; a folder of edges.csv, nodes.csv and graphs.csv, or a file of edges; a data set of
-    torch_geometric with its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs
-    or graphs by split. target: what is asked of the atlas. held_out: share of each of validation and test. A single
-    graph is in all splits, which are then of its nodes. Raises DataError for a source that cannot be used.
+    source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv and
+    graphs.csv, or a file of edges; a data set of torch_geometric with its arguments, as
+    ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or graphs by split. target: what is asked
+    of the atlas, or of the molecules. held_out: share of each of validation and test. A single graph is in all splits,
+    which are then of its nodes. Raises DataError for a source that cannot be used.
     """
     found = _found(source, target)
     splits = found if isinstance(found, Mapping) else {"all": found}
@@ -48,6 +52,10 @@ def load(source: str, target: str, held_out: float) -> dict[str, list[Graph]]:
 def _found(source: str, target: str) -> Any:
     if source == "atlas":
         return atlas(target)
+    if source == "molecules":
+        return list(molecules(target))
+    if source == "multisets":
+        return multisets()
     if source.startswith("pyg:"):
         return _torch_geometric(source.removeprefix("pyg:"))
     path = Path(source).expanduser()
@@ -56,7 +64,7 @@ def _found(source: str, target: str) -> Any:
         return read_tables(edges or path, nodes, graphs)
     if ":" in source and "/" not in source:
         return _function(source)
-    raise DataError(f"no graphs at {source!r}: no such file or folder{suggestion(source, ['atlas'])}")
+    raise DataError(f"no graphs at {source!r}: no such file or folder{suggestion(source, _MADE)}")
 
 
 def _function(source: str) -> Any:

@@ -13,6 +13,7 @@ from torch import Tensor
 from formarium.config import BaseConfig, ConfigError
 from formarium.errors import DataError
 from formarium.models.graph_transformer import GraphTransformer
+from formarium.models.message_passing import MessagePassing
 from formarium.models.model import Model
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
 from formarium.tasks.graphs.graph import Graph, widths
@@ -129,16 +130,15 @@ class Graphs(Task):
         return cast(GraphTransformer.Config, self.adapt(replace(small, stem=stem)))
 
     def adapt(self, model: BaseConfig) -> BaseConfig:
-        if not isinstance(model, GraphTransformer.Config):
-            raise ConfigError(f"a task on graphs takes a GraphTransformer, which a {model.name()} is not")
+        if not isinstance(model, GraphTransformer.Config | MessagePassing.Config):
+            raise ConfigError(
+                f"a task on graphs takes a GraphTransformer or MessagePassing, which a {model.name()} is not"
+            )
         found = widths([graph for split in SPLITS for graph in self.graphs[split]])
         shape = self._targets("train").shape
         # The batches that come now are most likely for this model.
-        if self._walks is None or (self._walks.steps, self._walks.symmetric) != (
-            model.stem.steps,
-            model.stem.symmetric,
-        ):
-            self._walks = Walks(model.stem.steps, model.stem.symmetric)
+        if _walks_read(model) != _walks_made(self._walks):
+            self._walks = None if (read := _walks_read(model)) is None else Walks(*read)
         return model.replace(
             node_types=found.node_types,
             node_features=found.node_features,
@@ -194,8 +194,7 @@ class Graphs(Task):
 
     def _answers(self, model: Model, batch: GraphBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Answers and the targets that are known, in rows; of regression in units, which stand beside them."""
-        stem = cast(GraphTransformer, model).config.stem
-        if self._walks is None or (stem.steps, stem.symmetric) != (self._walks.steps, self._walks.symmetric):
+        if _walks_read(model.config) != _walks_made(self._walks):
             batch = replace(batch, walks=None, kinds=None, samples=None)
         answers: Tensor = model(**batch.inputs())
         targets = batch.node_targets if self.of_nodes else batch.targets
@@ -247,6 +246,15 @@ class Graphs(Task):
                 last += 1
             yield self._batch(graphs[first:last], split)
             first = last
+
+
+def _walks_read(model: BaseConfig) -> tuple[int, bool] | None:
+    """Steps and symmetry of the walks that a model reads."""
+    return (model.stem.steps, model.stem.symmetric) if isinstance(model, GraphTransformer.Config) else None
+
+
+def _walks_made(walks: Walks | None) -> tuple[int, bool] | None:
+    return None if walks is None else (walks.steps, walks.symmetric)
 
 
 def _of_numbers(answers: Tensor, targets: Tensor, units: Tensor) -> dict[str, float]:
