@@ -337,7 +337,8 @@ CARD = Card(
             notes=(
                 "The null hypothesis is no dependence on depth, an exponent of 0: each layer rotates its own queries and "
                 "keys, and the residual stream never carries the rotation on. Deeper models may even need less, since "
-                "what is far can be passed on in several steps."
+                "what is far can be passed on in several steps. All depths and bases train for equally many steps, so "
+                "that a need may also be one of time."
             ),
         ),
         Claim(
