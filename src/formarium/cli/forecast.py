@@ -57,6 +57,7 @@ def forecast(
         Path | None,
         typer.Option(help="Folder for forecast.csv, report.html and model.", show_default="<file>-forecast"),
     ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="More than one helps on wide tables and an idle machine.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Forecast the series of a file, say honestly what that is worth, and keep forecasts, report and model.
@@ -68,6 +69,7 @@ def forecast(
 
     [bold]formarium forecast new-shops.csv --model sales-forecast/model[/bold]
     """
+    import torch
     from rich.console import Console
 
     from formarium.config import ConfigError
@@ -78,6 +80,7 @@ def forecast(
     stem = file.name.removesuffix(".gz").rsplit(".", 1)[0]
     folder = out or Path(f"{stem}-forecast")
     check_folder(folder)
+    torch.set_num_threads(threads)
     if model is None:
         if horizon is None:
             raise ConfigError("say how many steps ahead: --horizon 24")

@@ -17,6 +17,7 @@ from formarium.training.settings import Training
 
 _SPARE = 8  # training windows at least
 _TOKENS = 4096  # of a training batch: batches grow smaller with the number of series
+_SAMPLES = 1024  # of a batch of a linear map, to which every series of a window is one
 _VARIATES = 256  # of a training batch; wider tables are trained on ever other ones of their series
 _WORK = 6e11  # floating-point operations of a training, forward and backward: some seconds on two cores
 _EPOCHS = 60
@@ -134,6 +135,7 @@ def training(
         block = 4 * model.width**2 + 2 * model.width * hidden + 2 * tokens * model.width
         work, rate = 6.0 * size * tokens * (maps + model.depth * block), 1e-3
     else:
+        size = min(size, max(4, _SAMPLES // tokens))
         work, rate = 12.0 * size * tokens * model.history * model.horizon, 5e-3
     epoch = -(-windows // size)
     steps = int(min(_WORK / work, 1500, max(200, _EPOCHS * epoch)))
