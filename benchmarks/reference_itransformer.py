@@ -1,14 +1,9 @@
 """iTransformer written down plainly, as one would from the paper: the yardstick for ``InvertedForecaster``.
 
 Separate projections, explicit softmax attention, and a data set that cuts one window at a time for a data loader.
-Usage: python benchmarks/reference_itransformer.py [--steps 132] [--threads 2] [--data ETTh1]. Both train on the same
-windows with the sizes published for ETTh1 (width 256, 2 blocks, batches of 32), taking turns step by step; an epoch is
-the median step times the number of steps.
 """
 
-import argparse
 import math
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,10 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from formarium.models import InvertedForecaster
 from formarium.tasks import Forecasting
-from formarium.training.optimisers import make_optimiser
-from formarium.training.settings import Training
 
 
 class PlainAttention(nn.Module):
@@ -106,49 +98,3 @@ def plain_batches(task: Forecasting, size: int) -> Iterator[tuple[Tensor, Tensor
     while True:
         for x, y, x_marks, _ in loader:
             yield x.float(), y.float(), x_marks.float()
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=132)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--data", default="ETTh1")
-    parser.add_argument("--batch", type=int, default=32)
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    task = Forecasting(Forecasting.Config(data=options.data))
-    ours, plain = task.adapt(InvertedForecaster.Config()).build(), PlainInverted()
-    assert ours.num_parameters() == sum(p.numel() for p in plain.parameters())
-    training = Training(optimizer="adam", learning_rate=1e-4, beta2=0.999)
-    optimisers = {
-        id(ours): make_optimiser(ours, training),
-        id(plain): torch.optim.Adam(plain.parameters(), lr=1e-4),
-    }
-    our_batches, their_batches = task.batches(options.batch, seed=0), plain_batches(task, options.batch)
-
-    def step(model: nn.Module) -> tuple[float, float]:
-        """One optimiser step, its batch included: seconds and loss."""
-        optimiser, began = optimisers[id(model)], time.perf_counter()
-        if model is ours:
-            loss = task.loss(ours, next(our_batches))
-        else:
-            x, y, marks = next(their_batches)
-            loss = nn.functional.mse_loss(model(x, marks), y)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return time.perf_counter() - began, loss.item()
-
-    for model in (ours, plain) * 3:
-        step(model)
-    rows = np.array([[step(ours), step(plain)] for _ in range(options.steps)])  # (steps, model, seconds and loss)
-    seconds, losses = np.median(rows[:, :, 0], axis=0), rows[-20:, :, 1].mean(axis=0)
-    epoch = seconds * task.batches_per_epoch(options.batch)
-    print(
-        f"{options.data}, {options.threads} threads, {options.steps} steps each: an epoch takes {epoch[0]:.1f} s "
-        f"against {epoch[1]:.1f} s, ratio {seconds[0] / seconds[1]:.2f}; losses {losses[0]:.3f} and {losses[1]:.3f}"
-    )
-
-
-if __name__ == "__main__":
-    main()
