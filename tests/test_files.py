@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formarium.errors import CheckpointError, DataError, Diverged, FormariumError
-from formarium.files import cache_folder, data_folder, read_json, replacing, write_json, write_text
+from formarium.files import cache_folder, check_folder, data_folder, read_json, replacing, write_json, write_text
 
 
 def names(folder: Path) -> list[str]:
@@ -78,6 +78,15 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write_text(tmp_path / "folder", "text")
     assert names(tmp_path) == ["file", "folder"]
     assert names(tmp_path / "folder") == ["inner"]
+
+
+def test_a_folder_is_asked_for_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in ("file", "file/below", "file/below/again"):
+        with pytest.raises(FormariumError, match="file is a file; name another folder"):
+            check_folder(tmp_path / place)
+    check_folder(tmp_path / "new" / "inner")
+    assert names(tmp_path) == ["file"]
 
 
 def _small_files_only() -> None:

@@ -1,6 +1,7 @@
 """``Forecaster``: fitted to whatever table, honest about the steps ahead, with the manners of scikit-learn."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from formarium.errors import DataError
 from formarium.forecasting import Forecaster
 from formarium.tasks.forecasting.backtest import Score
 from formarium.tasks.forecasting.estimator import in_words
+from formarium.tasks.forecasting.stream import open_table
 
 SMALL: dict[str, Any] = {"model": {"width": 16, "depth": 1, "heads": 2}, "training": {"steps": 40}}
 
@@ -33,6 +35,17 @@ def long(frame: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def fitted() -> Forecaster:
     return Forecaster(6, level=(50, 90), **SMALL).fit(seasonal())
+
+
+def test_tables_on_disk_are_forecast_as_those_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seasonal(300, series=3).to_parquet(tmp_path / "wide.parquet", index=False)
+    resident = Forecaster(4, use="dlinear", **SMALL).fit(tmp_path / "wide.parquet")
+    monkeypatch.setattr("formarium.tasks.forecasting.estimator.open_table", partial(open_table, large=8 * 300 * 4))
+    streamed = Forecaster(4, use="dlinear", **SMALL).fit(tmp_path / "wide.parquet")
+    assert isinstance(streamed.table_.values, np.memmap)
+    assert not isinstance(resident.table_.values, np.memmap)
+    left, right = (f.predict().drop(columns="date").to_numpy() for f in (streamed, resident))
+    np.testing.assert_allclose(left, right, rtol=1e-3)
 
 
 def test_is_cloned_and_asked_for_its_parameters() -> None:
