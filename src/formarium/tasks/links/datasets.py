@@ -7,6 +7,8 @@ then fetched; nations, kinships and umls come with the package pykeen.
 import hashlib
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from formarium.config import parse, suggestion
@@ -75,15 +77,29 @@ def load(
         triples, parts = data.labelled()
         return number_triples(best_connected(split_triples(triples, held_out), entities), unseen, own_names, parts)
     if data in NAMED:
-        labelled, known_names = NAMED[data](data)
-        labelled = best_connected(labelled, entities)
-        return number_triples(labelled, unseen, known_names if own_names is None else own_names)
+        graph = _named(data, unseen, entities, _stamp(data))
+        return graph if own_names is None else replace(graph, names=own_names)
     path = Path(data).expanduser()
     if not path.exists():
         hint = suggestion(data, [*NAMED, "Geometries"]) if "/" not in data and "." not in data else ""
         raise DataError(f"there is no knowledge graph at {data}{hint}")
     labelled = _folder(path) if path.is_dir() else split_triples(read_triples(path), held_out)
     return number_triples(best_connected(labelled, entities), unseen, own_names)
+
+
+@lru_cache(maxsize=4)
+def _named(data: str, unseen: Unseen, entities: int | None, stamp: tuple[tuple[Path, int], ...]) -> KnowledgeGraph:
+    """A named graph, read once in a process as long as its files stay what they are."""
+    labelled, names = NAMED[data](data)
+    return number_triples(best_connected(labelled, entities), unseen, names)
+
+
+def _stamp(data: str) -> tuple[tuple[Path, int], ...]:
+    """The files of a benchmark and when they were written; nothing for what comes with a package."""
+    if data not in _DIGESTS:
+        return ()
+    paths = [*_benchmark_files(data).values(), find(_names_file(data))]
+    return tuple((path, path.stat().st_mtime_ns) for path in paths if path is not None)
 
 
 def _existing(path: str) -> Path:
@@ -104,22 +120,33 @@ def _folder(folder: Path) -> dict[Split, list[Labelled]]:
     return labelled
 
 
-def _benchmark(name: str) -> tuple[dict[Split, list[Labelled]], dict[str, str]]:
+def _benchmark_files(name: str) -> dict[Split, Path]:
+    """Where the three splits lie, fetched where they are not at hand."""
     subfolder = {"FB15k-237": "FB15k-237", "WN18RR": "WN18RR/original"}[name]
-    labelled = {}
+    found = {}
     for split in SPLITS:
         stem = _FILES[split][0]
         file = DataFile(f"kg/{name}/{stem}.tsv", f"{_SOURCE}/{subfolder}/{stem}.txt", licence=_LICENCES[name])
         try:
-            path = locate(file)
+            found[split] = locate(file)
         except DataError as error:
             offline = f"{', '.join(_WITH_PYKEEN)} come with the package pykeen, and Geometries is made on the spot"
             raise DataError(f"{error}; without a network, {offline}") from None
+    return found
+
+
+def _names_file(name: str) -> DataFile:
+    return DataFile(f"kg/{name}/entity_names.tsv")
+
+
+def _benchmark(name: str) -> tuple[dict[Split, list[Labelled]], dict[str, str]]:
+    labelled = {}
+    for split, path in _benchmark_files(name).items():
         labelled[split] = read_triples(path)
         lines = sorted("\t".join(row) for row in labelled[split])
         if hashlib.sha256("\n".join(lines).encode()).hexdigest() != _DIGESTS[name][split]:
             raise DataError(f"{path} does not hold the {split} triples of {name}: it is damaged or another set")
-    names = find(DataFile(f"kg/{name}/entity_names.tsv"))
+    names = find(_names_file(name))
     return labelled, {} if names is None else read_names(names)
 
 
