@@ -58,6 +58,7 @@ def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
         raise DataError("tests fetch nothing")
 
     monkeypatch.setattr("formarium.tasks.data._fetch", refuse)
+    monkeypatch.setattr("formarium.tasks.graphs.sources._torch_geometric", refuse)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
 
 

@@ -155,6 +155,30 @@ _GRAPHS = Measurement(
     },
 )
 
+# The sizes and schedule of Graphormer's small model for ZINC, its virtual node included.
+_ZINC_SETTING: dict[str, Any] = {
+    "task": {"data": "pyg:ZINC(subset=True)"},
+    "training": {"evaluate_every": 2000, "keep": "best"},
+}
+_ZINC = Comparison(
+    task="Graphs",
+    model=(
+        "GraphTransformer(width=80, depth=12, heads=8, token=virtual, pooling=token, norm=LayerNorm, "
+        "token_mixer=Attention(bias=True), channel_mixer=FeedForward(hidden=80, bias=True), "
+        "stem=RandomWalkStem(steps=8, frequencies=0, hidden=64, blocks=0))"
+    ),
+    training="Training(batch_size=256, learning_rate=0.0002, weight_decay=0.01, schedule=linear, final=0.0, warmup=0.1)",
+    variants=(
+        Variant("bias", {"position": "PairBias(gate=False)"}),
+        Variant("bias and factor", {"position": "PairBias"}, note="the paper's attention"),
+    ),
+    split="test",
+    settings={
+        "gpu": Setting(**_ZINC_SETTING, minutes=28.0),
+        "paper": Setting(**_ZINC_SETTING, learning_rates=(1.0,), steps=400_000),
+    },
+)
+
 _TIMED_VARIANTS = {"T5 bias": {"position": "T5Bias"}, "T5 bias and factor": {"position": _both("T5Bias")}}
 
 
@@ -510,10 +534,19 @@ CARD = Card(
         ),
         Claim(
             key="zinc",
-            text="On the molecules of ZINC, a Graphormer with a factor per distance has a lower error than without.",
+            text=(
+                "On the molecules of ZINC, a graph Transformer with a factor on its attention between two nodes, beside "
+                "the bias, has a lower error than with the bias alone."
+            ),
             source="ZINC, full: 0.028 against 0.052 mean absolute error; subset, 0.086 against 0.122 (recalled)",
             kind="comparison",
-            notes="Not built: it needs Graphormer's encodings of degrees, distances and bonds on graphs.",
+            experiment=_ZINC,
+            requires=(Contrast("bias and factor", "bias", "mae", relative=True),),
+            notes=(
+                "Bias and factor are made of the bond between two nodes and of short random walks from one to the "
+                "other, where Graphormer looks up the length of the shortest path. ZINC must be at hand. PPGT's claim "
+                "gate-helps asks the same on molecules that come with RDKit."
+            ),
         ),
         Claim(
             key="parameter-efficient",
