@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+import torch
 
 from formarium.config import suggestion
 from formarium.errors import DataError
@@ -53,11 +54,11 @@ def to_networkx(graph: Graph) -> "nx.Graph[int]":
     return made
 
 
-def from_torch_geometric(data: "Data") -> Graph:
+def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     """A graph of torch_geometric: ``x`` and ``edge_attr`` of whole numbers are types, others features.
 
-    ``y`` with a row for each of several nodes is a target of nodes, else of the graph. Raises DataError for a graph
-    that is not one of nodes and pairs of them.
+    ``y`` with a row for each of several nodes is a target of nodes, else of the graph. places: whether ``pos`` joins
+    the features of nodes. Raises DataError for a graph that is not one of nodes and pairs of them.
     """
     if getattr(data, "edge_index", None) is None or data.num_nodes is None:
         raise DataError(
@@ -69,8 +70,11 @@ def from_torch_geometric(data: "Data") -> Graph:
         if values is not None and values.numel():
             kind = "features" if values.is_floating_point() else "types"
             given[f"{what}_{kind}"] = values.detach().cpu().numpy()
+    if places and data.pos is not None:
+        found = given.get("node_features", np.empty((nodes, 0)))
+        given["node_features"] = np.concatenate((found, data.pos.detach().cpu().numpy()), axis=1)
     if data.y is not None:
-        y = data.y.detach().cpu().numpy()
+        y = torch.as_tensor(data.y).detach().cpu().numpy()
         if y.ndim and len(y) == nodes > 1:
             given["node_targets"] = y
         else:

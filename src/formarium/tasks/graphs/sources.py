@@ -11,12 +11,13 @@ import numpy as np
 from formarium.config import suggestion
 from formarium.errors import DataError
 from formarium.files import cache_folder
-from formarium.tasks.graphs.adapters import as_graphs
+from formarium.tasks.graphs.adapters import as_graphs, from_torch_geometric
 from formarium.tasks.graphs.atlas import atlas
 from formarium.tasks.graphs.files import read_tables, tables_of
 from formarium.tasks.graphs.graph import Graph
 from formarium.tasks.graphs.molecules import molecules
 from formarium.tasks.graphs.multisets import multisets
+from formarium.tasks.graphs.ogb_files import is_ogb, read_ogb
 
 _MADE = ("atlas", "molecules", "multisets")
 SPLITS = ("train", "validation", "test")
@@ -26,10 +27,10 @@ def load(source: str, target: str, held_out: float) -> dict[str, list[Graph]]:
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
     source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv and
-    graphs.csv, or a file of edges; a data set of torch_geometric with its arguments, as
-    ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or graphs by split. target: what is asked
-    of the atlas, or of the molecules. held_out: share of each of validation and test. A single graph is in all splits,
-    which are then of its nodes. Raises DataError for a source that cannot be used.
+    graphs.csv, a file of edges, or a folder as the Open Graph Benchmark has them; a data set of torch_geometric with
+    its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or graphs by split.
+    target: what is asked of the atlas, or of the molecules. held_out: share of each of validation and test. A single
+    graph is in all splits, which are then of its nodes. Raises DataError for a source that cannot be used.
     """
     found = _found(source, target)
     splits = found if isinstance(found, Mapping) else {"all": found}
@@ -59,6 +60,8 @@ def _found(source: str, target: str) -> Any:
     if source.startswith("pyg:"):
         return _torch_geometric(source.removeprefix("pyg:"))
     path = Path(source).expanduser()
+    if is_ogb(path):
+        return read_ogb(path)
     if path.exists():
         edges, nodes, graphs = tables_of(path)
         return read_tables(edges or path, nodes, graphs)
@@ -92,12 +95,19 @@ def _torch_geometric(text: str) -> Any:
     if kind is None:
         raise DataError(f"torch_geometric has no data set {name!r}{suggestion(name, datasets.__all__)}")
     root = str(cache_folder("graphs", name))
+
+    def taken(data: Any) -> list[Graph]:
+        # Where a superpixel lies in its picture is one of its features in that benchmark.
+        return [from_torch_geometric(one, places=name == "GNNBenchmarkDataset") for one in data]
+
     try:
         parameters = kind.__init__.__code__.co_varnames
         if "split" in parameters and "split" not in given:
             names = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
-            return {split: list(kind(root=root, split=theirs, **given)) for split, theirs in names.items()}
-        return list(kind(root=root, **given))
+            return {split: taken(kind(root=root, split=theirs, **given)) for split, theirs in names.items()}
+        return taken(kind(root=root, **given))
+    except DataError:
+        raise
     except Exception as error:  # downloads and processing raise many kinds
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"the data set {text} of torch_geometric cannot be had: {reason}") from None
