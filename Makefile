@@ -10,7 +10,7 @@ help:
 	@echo "make demo       install, and put one claim of PolyCom and one of CARoPE to the proof (minutes)"
 	@echo "make test       install, and lint, check types and run all tests"
 	@echo "make docs       build the documentation below site-build/"
-	@echo "make bench      time everything against public peers and rewrite docs/benchmarks.md"
+	@echo "make bench      time everything against public peers and rewrite docs/benchmarks/"
 	@echo "make prove-all  put every claim to the proof at laptop scale and rewrite records/ (hours)"
 
 $(VENV)/base: pyproject.toml constraints.txt
@@ -48,8 +48,10 @@ docs: $(VENV)/base
 	$(BIN)/mkdocs build --strict --site-dir site-build
 
 bench: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet -c constraints.txt x-transformers
-	$(BIN)/python benchmarks/language.py --write docs/benchmarks.md
+	$(BIN)/python -m pip install --quiet -c constraints.txt x-transformers torch_geometric rdkit
+	for name in language forecasting graphs links; do \
+	  $(BIN)/python benchmarks/$$name.py --write docs/benchmarks/$$name.md || exit $$?; \
+	done
 
 prove-all: $(VENV)/dev
 	for paper in $$($(BIN)/formarium papers --state built --json | $(BIN)/python -c 'import json, sys; print(*(p["slug"] for p in json.load(sys.stdin)))'); do \

@@ -295,6 +295,8 @@ def test_a_killed_proof_goes_on_with_what_is_left(tmp_path: Path, corpus: Path) 
     process.wait()
     done = {p: p.stat().st_mtime_ns for p in cache.glob("lab/*/outcome.json")}
     assert done, "something was finished before the kill"
+    assert process.stderr is not None
+    process.stderr.read()  # ends when no process that the killed one started is left to write to it
     out, errors = start(cache).communicate(timeout=120)
     assert out, errors
     assert {p: p.stat().st_mtime_ns for p in done} == done, "what was finished was not done again"

@@ -1,5 +1,6 @@
 """The program ``formarium``: its commands, and what any of them does on an error."""
 
+import io
 import os
 import sys
 from typing import Annotated, Any, NoReturn
@@ -16,6 +17,7 @@ from formarium.cli import (
     convert,
     curvature,
     evaluate,
+    expressivity,
     forecast,
     generate,
     papers,
@@ -98,10 +100,14 @@ app.command()(rope_audit.rope_audit)
 app.command()(forecast.forecast)
 app.command()(predict_links.predict_links)
 app.command()(curvature.curvature)
+app.command()(expressivity.expressivity)
 
 
 def main() -> None:
     """Runs a command: status 0 when all went well, 1 when there is nothing to show, 2 on bad input."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character shows another, and no error
     app(prog_name="formarium")
 
 
@@ -117,6 +123,12 @@ def _missing(error: ModuleNotFoundError) -> str:
         "datasets": "language",
         "pyarrow": "language",
         "pandas": "forecasting",
+        "statsforecast": "ets",
+        "PIL": "images",
+        "sklearn": "images",
+        "skimage": "images",
+        "networkx": "graphs",
+        "pykeen": "links",
         "tensorboard": "loggers",
         "wandb": "loggers",
     }

@@ -23,7 +23,9 @@ from formarium.training.settings import Training
 
 _TASK = Language.Config(context=32, evaluation_tokens=8192)
 _MODEL = {"width": 32, "depth": 1, "heads": 2}
-_TRAINING = Training(steps=60, batch_size=8, learning_rate=0.01)
+# A rate at which the losses of seeds are normally distributed, which the t-test's own power takes for granted: at three
+# times this rate some seeds spike, and effects are found more often than it says, with no more false ones.
+_TRAINING = Training(steps=60, batch_size=8, learning_rate=0.003)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def _rate(losses: np.ndarray, effect: float, deviation: float) -> Rate:
     verdicts = [_verdict(first, second - effect * deviation) for first, second in losses]
     hits = sum(v == "supported" or (effect == 0 and v == "refuted") for v in verdicts)
     # Both arms vary, so a difference of theirs deviates by sqrt(2) of one.
-    expected = power(effect, deviation * 2**0.5, seeds) if effect else 1 - CONFIDENCE
+    expected = power(effect, 2**0.5, seeds) if effect else 1 - CONFIDENCE
     low, high = stats.binom.interval(CONFIDENCE, comparisons, expected)
     return Rate(effect, comparisons, hits / comparisons, expected, low / comparisons, high / comparisons)
 

@@ -13,12 +13,14 @@ import multiprocessing
 import os
 import queue
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing.managers import SyncManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -182,7 +184,9 @@ class Workers:
 
     def __init__(self, processes: int, threads: int, fresh: bool = False) -> None:
         context = _context()
-        self._reports: Any = context.Manager().Queue()
+        self._manager = SyncManager(ctx=context)
+        self._manager.start(_end_with_parent)
+        self._reports: Any = self._manager.Queue()
         self._pool = ProcessPoolExecutor(
             processes,
             mp_context=context,
@@ -196,6 +200,7 @@ class Workers:
 
     def __exit__(self, *exception: Any) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._manager.shutdown()
 
     def all(self, calls: Sequence[tuple[Callable[..., Any], Any]], advance: Callable[..., None]) -> list[Any]:
         """The results of all calls, in their order."""
@@ -245,12 +250,25 @@ _reports: Any = None
 def _enter_worker(threads: int, reports: Any) -> None:
     global _reports
     _reports = reports
+    _end_with_parent()
     os.environ["OMP_NUM_THREADS"] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
 
     torch.set_num_threads(threads)
     set_quiet(True)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is killed, instead of waiting for it for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _in_worker(call: Callable[..., Any], argument: Any) -> Any:
