@@ -189,7 +189,10 @@ def test_what_is_measured_is_known(comparison: Comparison, scale: Scale, text: P
 
 @pytest.mark.parametrize(("check", "scale"), [p for p in each_experiment(Exact) if p.values[1] == "demo"])
 def test_checks_run(check: Exact, scale: Scale) -> None:
-    found = function(check.function)(0, **check.settings[scale].options)
+    try:
+        found = function(check.function)(0, **check.settings[scale].options)
+    except DataError as error:
+        pytest.skip(f"its data are not on this machine: {error}")
     assert found
     for one in found:
         assert {"name", "value", "limit", "holds"} <= set(one)
