@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from formarium.lab.matching import match_parameters
 from formarium.lab.timing import interleaved
 from formarium.models import Decoder
+from formarium.models.compiling import compiled as compile_model
 from formarium.models.generation import Sampling, generate
 
 VOCABULARY, WIDTH, DEPTH, HEADS, HIDDEN = 4096, 384, 12, 6, 1024
@@ -94,7 +95,7 @@ def training(repeats: int) -> Table:
         calls[name] = step(scores(model), model, tokens)
     for name in ("formarium", "transformers LlamaForCausalLM"):
         model, scores = peers[name]
-        compiled = torch.compile(model)
+        compiled = compile_model(model)
         calls[f"{name}, compiled"] = step(scores(compiled), model, tokens)
     seconds = interleaved(calls, repeats, warm=2)
     table = Table(
@@ -151,6 +152,17 @@ PARTS: dict[str, tuple[str, dict[str, object]]] = {
     "ALiBi": ("", {"position": "ALiBi"}),
     "T5Bias": ("", {"position": "T5Bias"}),
     "NoPE": ("", {"position": "NoPE"}),
+    "EulerRoPE": ("complexformer", {"position": "EulerRoPE"}),
+    "ComRoPE, blocks of 4": ("comrope", {"position": "ComRoPE(block=4)"}),
+    "T5Bias, RelativeFactor": ("urpe", {"position": "Combined(parts=(T5Bias, RelativeFactor))"}),
+    "Horn, PhaseRotation": (
+        "three-phase",
+        {
+            "position": "Combined(parts=(Horn, RoPE))",
+            "norm": "RMSNorm(groups=3)",
+            "between": "PhaseRotation(phases=3)",
+        },
+    ),
 }
 
 
@@ -159,7 +171,7 @@ def parts(repeats: int, compiled: bool) -> Table:
     calls = {}
     for name, (_, changes) in PARTS.items():
         model = ours(**changes)
-        calls[name] = step(torch.compile(model) if compiled else model, model, tokens)
+        calls[name] = step(compile_model(model) if compiled else model, model, tokens)
     seconds = interleaved(calls, repeats, warm=2)
     base = seconds["RoPE, SwiGLU"]
     title = "torch.compile" if compiled else "eager"
@@ -180,14 +192,15 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     chosen = options.only or ["training", "decoding", "parts"]
-    tables = []
-    if "training" in chosen:
-        tables.append(training(options.repeats))
-    if "decoding" in chosen:
-        tables.append(decoding(max(3, options.repeats // 2)))
-    if "parts" in chosen:
-        tables += [parts(options.repeats, compiled=False), parts(options.repeats, compiled=True)]
-    write("Decoders against their peers", tables, options.write, "python benchmarks/language.py", machine())
+    measured: dict[str, list[Callable[[], Table]]] = {
+        "training": [partial(training, options.repeats)],
+        "decoding": [partial(decoding, max(3, options.repeats // 2))],
+        "parts": [partial(parts, options.repeats, compiled) for compiled in (False, True)],
+    }
+    tables: list[Table] = []
+    for measure in (measure for name in chosen for measure in measured[name]):
+        tables.append(measure())
+        write("Decoders against their peers", tables, options.write, "python benchmarks/language.py", machine())
 
 
 if __name__ == "__main__":

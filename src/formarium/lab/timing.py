@@ -4,13 +4,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError, parse
+from formarium.models.compiling import compiled as compile_model
 from formarium.models.decoder import Decoder
 from formarium.models.generation import Sampling, generate
 
@@ -66,7 +67,7 @@ def step_seconds(
         name: base.override(changes).build().to(device) for name, changes in variants.items()
     }
     if compiled:
-        models = {name: cast(nn.Module, torch.compile(own)) for name, own in models.items()}
+        models = {name: compile_model(own) for name, own in models.items()}
     seconds = training_seconds(models, tokens, repeats)
     return {name: {"seconds": statistics.median(own)} for name, own in seconds.items()}
 
@@ -87,7 +88,7 @@ def bench_decoders(
         models[name] = model.to(device)
     smallest = min(model.config.vocabulary for model in models.values())
     tokens = torch.randint(smallest, (batch, length), generator=torch.Generator().manual_seed(0)).to(device)
-    timed: dict[str, nn.Module] = {n: cast(nn.Module, torch.compile(m)) if compiled else m for n, m in models.items()}
+    timed: dict[str, nn.Module] = {n: compile_model(m) if compiled else m for n, m in models.items()}
     steps = training_seconds(timed, tokens, repeats)
     new = 64
     greedy = Sampling(new_tokens=new, temperature=0)

@@ -18,8 +18,8 @@ from formarium.models.forecaster import Forecaster
 class AutoETS(Forecaster):
     """Fits error, trend and season of each series of each window anew; see ``Forecaster`` for the shapes.
 
-    Nothing is trained, no gradient passes, and a window takes some 0.1 to 0.5 s a series. Covariates are ignored. Raises
-    ConfigError where ``statsforecast`` is not installed.
+    Nothing is trained, no gradient passes, and a window takes some 0.1 to 0.5 s a series. Covariates are ignored.
+    Raises ConfigError where ``statsforecast`` is not installed.
     """
 
     @dataclass(frozen=True)

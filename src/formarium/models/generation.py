@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError
+from formarium.models.compiling import compiled as compile_function
 from formarium.models.decoder import Decoder, at_least_single
 from formarium.parts.linear import FusedLinear
 
@@ -157,7 +158,7 @@ class _Seen:
 def _compiled_step(model: Decoder) -> Callable[..., Tensor]:
     """The model's step for one token, compiled once for all lengths and kept with the model."""
     if "_compiled_step" not in vars(model):
-        vars(model)["_compiled_step"] = torch.compile(model.step, dynamic=True)
+        vars(model)["_compiled_step"] = compile_function(model.step, dynamic=True)
     step: Callable[..., Tensor] = vars(model)["_compiled_step"]
     return step
 

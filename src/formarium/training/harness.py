@@ -39,6 +39,7 @@ from formarium.block import Block
 from formarium.config import BaseConfig, ConfigError
 from formarium.errors import CheckpointError, Diverged, FormariumError
 from formarium.files import read_json, write_json, write_text
+from formarium.models.compiling import compiled as compile_model
 from formarium.models.model import CONFIG, Model
 from formarium.progress import Advance, notice, progress
 from formarium.tasks.task import Metric, Task
@@ -243,8 +244,8 @@ class _Module(L.LightningModule):
         self.waited = 0
         self._step = task.loss
         if training.compile:
-            compiled = torch.compile(model)
-            self._step = lambda model, batch: task.loss(cast(Model, compiled), batch)
+            compiled = compile_model(model)
+            self._step = lambda model, batch: task.loss(compiled, batch)
 
     def configure_model(self) -> None:
         if isinstance(self.trainer.strategy, ModelParallelStrategy) and not hasattr(self.model, "unshard"):
