@@ -108,8 +108,9 @@ def test_a_memory_goes_from_call_to_call() -> None:
     ours = decoder()
     face = FormariumForCausalLM.wrap(ours)
     first = face(TOKENS[:, :4], use_cache=True)
-    second = face(TOKENS[:, 4:], past_key_values=first.past_key_values, use_cache=True)
-    assert second.past_key_values.get_seq_length() == 6
+    name = "cache" if "cache" in first else "past_key_values"
+    second = face(TOKENS[:, 4:], **{name: first[name]}, use_cache=True)
+    assert second[name].get_seq_length() == 6
     together = torch.cat([first.logits, second.logits], dim=1)
     torch.testing.assert_close(together, ours(TOKENS), atol=1e-5, rtol=1e-4)
     assert face(TOKENS, logits_to_keep=1).logits.shape == (2, 1, 31)

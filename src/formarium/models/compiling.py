@@ -1,7 +1,7 @@
 """``torch.compile`` for processes in which many models are compiled, as when variants are compared."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 _MODELS = 64
 F = TypeVar("F", bound=Callable[..., Any])
@@ -17,5 +17,4 @@ def compiled(function: F, dynamic: bool | None = None) -> F:
 
     settings = torch._dynamo.config
     settings.recompile_limit = max(settings.recompile_limit, _MODELS)
-    made: F = torch.compile(function, dynamic=dynamic)
-    return made
+    return cast(F, torch.compile(function, dynamic=dynamic))

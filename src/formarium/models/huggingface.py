@@ -18,6 +18,9 @@ from formarium.models.decoder import Decoder, at_least_single
 from formarium.models.decoding import DecodingState
 from formarium.models.model import Model
 
+# What generation calls the memory of past tokens: "cache" from transformers 5.24 on.
+_MEMORY = next(name for name in ("cache", "past_key_values") if name in CausalLMOutputWithPast.__dataclass_fields__)
+
 
 class FormariumConfig(PretrainedConfig):
     """A Hugging Face configuration that carries one of ours: ``model`` is what ``to_dict`` of it gives."""
@@ -45,6 +48,7 @@ class DecodingMemory:
 
     is_compileable = False
     _is_user_defined = False
+    is_linear = (False,)  # what is passed anew is the tokens that it has not seen
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -100,6 +104,7 @@ class FormariumForCausalLM(PreTrainedModel, GenerationMixin):
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         past_key_values: DecodingMemory | None = None,
+        cache: DecodingMemory | None = None,
         labels: Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
@@ -109,16 +114,18 @@ class FormariumForCausalLM(PreTrainedModel, GenerationMixin):
         """Scores (B, T, V), and with ``labels`` (B, T; -100 is ignored) the mean loss of each token's successor.
 
         num_items_in_batch: what the sum of the losses is divided by instead of the number of labels.
-        Positions follow from the mask; ``position_ids`` count only without a memory.
+        Positions follow from the mask; ``position_ids`` count only without a memory. past_key_values and cache are the
+        older and the newer name of that memory.
         """
+        memory = cache if cache is not None else past_key_values
         mask = None if attention_mask is None else attention_mask.bool()
-        if use_cache and past_key_values is None and labels is None:
-            past_key_values = DecodingMemory(self.model.config.max_length)
-        if past_key_values is not None:
-            if past_key_values.state is None:
-                past_key_values.state = self.model.new_state(len(input_ids), past_key_values.capacity)
+        if use_cache and memory is None and labels is None:
+            memory = DecodingMemory(self.model.config.max_length)
+        if memory is not None:
+            if memory.state is None:
+                memory.state = self.model.new_state(len(input_ids), memory.capacity)
             newest = None if mask is None else mask[:, -input_ids.shape[1] :]
-            scores = self.model.step(input_ids, past_key_values.state, newest, last_only=logits_to_keep == 1)
+            scores = self.model.step(input_ids, memory.state, newest, last_only=logits_to_keep == 1)
         else:
             positions = position_ids if mask is None else None
             hidden = self.model.hidden(input_ids, positions=positions, mask=mask)
@@ -130,14 +137,15 @@ class FormariumForCausalLM(PreTrainedModel, GenerationMixin):
             reduction = "mean" if num_items_in_batch is None else "sum"
             loss = F.cross_entropy(flat, targets, ignore_index=-100, reduction=reduction)
             loss = loss if num_items_in_batch is None else loss / num_items_in_batch
-        return CausalLMOutputWithPast(loss=loss, logits=scores, past_key_values=past_key_values)  # type: ignore[arg-type]
+        found: dict[str, Any] = {"loss": loss, "logits": scores, _MEMORY: memory}
+        return CausalLMOutputWithPast(**found)
 
     def _prepare_cache_for_generation(  # type: ignore[override]
         self, generation_config: Any, model_kwargs: dict[str, Any], *args: Any, **kwargs: Any
     ) -> None:
         longest = kwargs["max_cache_length"] if "max_cache_length" in kwargs else args[-1]
-        if generation_config.use_cache is not False and model_kwargs.get("past_key_values") is None:
-            model_kwargs["past_key_values"] = DecodingMemory(int(longest) + 1)
+        if generation_config.use_cache is not False and model_kwargs.get(_MEMORY) is None:
+            model_kwargs[_MEMORY] = DecodingMemory(int(longest) + 1)
 
 
 def load(folder: str) -> FormariumForCausalLM:
