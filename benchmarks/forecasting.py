@@ -16,11 +16,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from reference_itransformer import PlainInverted, plain_batches
-from report import Table, machine, write
+from report import Table, write
 from torch import Tensor, nn
 
 from formarium.lab.timing import interleaved
 from formarium.models import InvertedForecaster
+from formarium.models.compiling import compiled as compile_model
 from formarium.tasks import Forecasting
 from formarium.training.optimisers import make_optimiser
 from formarium.training.settings import Training
@@ -49,7 +50,7 @@ def training(model: nn.Module, losses: Iterator[Tensor]) -> Callable[[], None]:
 
 def ours(task: Forecasting, compiled: bool = False) -> tuple[nn.Module, Callable[[], None]]:
     model = task.adapt(SIZES).build()
-    runs = torch.compile(model) if compiled else model
+    runs = compile_model(model) if compiled else model
     return model, training(model, (task.loss(runs, batch) for batch in task.batches(BATCH, seed=0)))
 
 
@@ -100,7 +101,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(0)
     tables = [epochs(options.repeats)]
-    write("Forecasters against their peers", tables, options.write, "python benchmarks/forecasting.py", machine())
+    write("Forecasters against their peers", tables, options.write)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
 import torch.nn.functional as F
-from report import Table, machine, write
+from report import Table, write
 from torch import Tensor, nn
 
 from formarium.lab.matching import match_parameters
@@ -200,7 +200,7 @@ def main() -> None:
     tables: list[Table] = []
     for measure in (measure for name in chosen for measure in measured[name]):
         tables.append(measure())
-        write("Decoders against their peers", tables, options.write, "python benchmarks/language.py", machine())
+        write("Decoders against their peers", tables, options.write)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from report import Table, machine, write
+from report import Table, write
 from torch import Tensor, nn
 
 from formarium.lab.timing import interleaved
@@ -189,7 +189,7 @@ def main() -> None:
         training(peer, options.data, 5 * options.repeats),
     ]
     title = "Knowledge graphs against PyKEEN" if peer is not None else "Knowledge graphs"
-    write(title, tables, options.write, "python benchmarks/links.py", machine())
+    write(title, tables, options.write)
 
 
 if __name__ == "__main__":

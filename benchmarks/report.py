@@ -1,5 +1,7 @@
 """Tables of measurements, on the terminal and as a page of the documentation."""
 
+import shlex
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,11 +36,12 @@ def machine() -> str:
     return f"{where['processor']}, {where['cores']} cores, {threads}{card}; {tools}"
 
 
-def write(title: str, tables: Sequence[Table], path: Path | None, command: str, where: str) -> None:
-    """Prints the tables, and writes them as a page that says where they come from."""
+def write(title: str, tables: Sequence[Table], path: Path | None) -> None:
+    """Prints the tables, and writes them as a page that says where and by which command they were made."""
+    command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
     note = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {where}. All rows of a table ran in one process, in turn within "
-        "each round; times are medians over rounds, ratios medians of the ratios of each round. The same again: "
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}. All rows of a table ran in one process, in turn "
+        "within each round; times are medians over rounds, ratios medians of the ratios of each round. The same again: "
         f"`{command}`."
     )
     page = "\n".join([f"# {title}\n", note + "\n", *(table.markdown() for table in tables)])
