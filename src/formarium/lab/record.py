@@ -6,9 +6,10 @@ Reports and pages are drawn from records only. A number that is not finite (a di
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,6 +24,7 @@ from formarium.lab.verdicts import published
 
 SCHEMA = 1
 _POINTS = 100  # of a kept curve
+_PLACES = ("--out", "--records")
 _PACKAGES = ("torch", "lightning", "numpy", "transformers", "tokenizers", "scipy", "torch_geometric", "geoopt")
 
 
@@ -149,8 +151,20 @@ def surroundings() -> dict[str, Any]:
         "versions": {"formarium": formarium.__version__, "python": platform.python_version(), **_versions()},
         "commit": _commit(),
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": " ".join(["formarium", *sys.argv[1:]]),
+        "command": command(sys.argv[1:]),
     }
+
+
+def command(arguments: Sequence[str]) -> str:
+    """What was typed, without where its results went: a published record is not about a machine's folders."""
+    kept: list[str] = []
+    left = iter(arguments)
+    for argument in left:
+        if argument in _PLACES:
+            next(left, None)
+        elif argument.partition("=")[0] not in _PLACES:
+            kept.append(argument)
+    return shlex.join(["formarium", *kept])
 
 
 def thinned(losses: list[float]) -> tuple[list[int], list[float]]:
