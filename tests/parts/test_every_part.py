@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 import torch
+from torch._dynamo.testing import CompileCounter
 
 import formarium.parts
 from formarium.config import BaseConfig, ConfigError, Configurable, config_from_dict, parse
@@ -154,6 +155,21 @@ def test_traces_as_one_graph_without_breaks(changes: dict[str, str]) -> None:
     tokens = torch.randint(31, (2, 12))
     compiled = torch.compile(model, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(tokens), model(tokens), atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("changes", COMPILED, ids=lambda c: next(iter(c.values())))
+def test_a_decoding_step_traces_as_one_graph_for_all_lengths(changes: dict[str, str]) -> None:
+    torch._dynamo.reset()
+    model = decoder(**changes)
+    tokens = torch.randint(model.config.vocabulary, (1, 9))
+    counter = CompileCounter()
+    step = torch.compile(model.step, fullgraph=True, backend=counter, dynamic=True)
+    with torch.inference_mode():
+        state = model.new_state(1, 9)
+        model.step(tokens[:, :3], state)
+        found = [step(tokens[:, i : i + 1], state) for i in range(3, 9)]
+        torch.testing.assert_close(torch.cat(found, dim=1), model(tokens)[:, 3:], atol=2e-5, rtol=1e-4)
+    assert counter.frame_count <= 2  # a length of one may be taken apart from the rest
 
 
 @pytest.mark.parametrize("name", sorted(n for n, p in PARTS.items() if issubclass(p, Norm) and n not in ABSTRACT))

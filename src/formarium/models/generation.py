@@ -93,7 +93,7 @@ def stream(
     padded = None if bool(mask.all()) else mask
     was_training = model.training
     model.eval()
-    _lay_out(model)
+    _lay_out(model, by_columns=not compiled)
     state = model.new_state(len(prompts), longest + sampling.new_tokens)
     seen = _Seen(tokens, mask, model.config.vocabulary) if sampling.repetition_penalty != 1 else None
     new: list[list[int]] = [[] for _ in prompts]
@@ -163,13 +163,17 @@ def _compiled_step(model: Decoder) -> Callable[..., Tensor]:
     return step
 
 
-def _lay_out(model: Decoder) -> None:
+def _lay_out(model: Decoder, by_columns: bool) -> None:
     """Puts wide matrices column by column into memory: a product with one token then reads them twice as fast on CPUs.
 
-    The numbers, names and shapes stay as they are.
+    A compiled product wants rows. The numbers, names and shapes stay as they are.
     """
     wide = [module.weight for module in model.modules() if isinstance(module, FusedLinear)]
     with torch.inference_mode(False), torch.no_grad():  # what inference mode makes could never be trained again
         for weight in (*wide, model.stem.weight if model.head is None else model.head.weight):
-            if weight.device.type == "cpu" and weight.is_contiguous():
+            if weight.device.type != "cpu":
+                continue
+            if by_columns and weight.is_contiguous():
                 weight.data = weight.data.t().contiguous().t()
+            elif not by_columns and not weight.is_contiguous():
+                weight.data = weight.data.contiguous()

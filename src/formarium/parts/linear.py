@@ -20,7 +20,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         product: Tensor = _OneDNNLinear.apply(x, weight)
         return product if bias is None else product + bias
     if bias is None and _is_one_row(x):
-        return torch.mv(weight, x.reshape(-1)).view(*x.shape[:-1], len(weight))
+        row = x.reshape(-1)
+        # Written out, a compiler makes one loop of the product and of what surrounds it.
+        product = (weight * row).sum(-1) if torch.compiler.is_compiling() else torch.mv(weight, row)
+        return product.view(*x.shape[:-1], len(weight))
     return F.linear(x, weight, bias)
 
 
@@ -66,7 +69,7 @@ def plain_training(*tensors: Tensor) -> bool:
 
 def _is_one_row(x: Tensor) -> bool:
     alone = x.numel() == x.shape[-1] and x.device.type == "cpu" and not torch.is_grad_enabled()
-    return alone and not torch.compiler.is_compiling() and not torch.is_autocast_enabled("cpu")
+    return alone and not torch.is_autocast_enabled("cpu")
 
 
 def _through_onednn(x: Tensor, weight: Tensor) -> bool:
