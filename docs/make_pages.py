@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from formarium.lab.claim import SCALES, Card, Claim
-from formarium.lab.record import ArmRecord, Record, records
+from formarium.lab.claim import Card, Claim
+from formarium.lab.record import ArmRecord, Record, largest, records
 from formarium.lab.report import effect_text
 from formarium.lab.statistics import t_interval
 from formarium.papers import cards
@@ -25,12 +25,7 @@ MARKS = {"supported": "✅ supported", "refuted": "❌ refuted", "inconclusive":
 
 def pages() -> dict[Path, str]:
     """Every page by its path."""
-    found = list(records(RECORDS))
-    by_claim: dict[tuple[str, str], Record] = {}
-    for record in found:
-        key = (record.paper, record.claim)
-        if key not in by_claim or SCALES.index(record.scale) >= SCALES.index(by_claim[key].scale):  # type: ignore[arg-type]
-            by_claim[key] = record
+    by_claim = largest(records(RECORDS))
     made = {HERE / "papers" / "index.md": index(by_claim)}
     for card in cards():
         made[HERE / "papers" / f"{card.slug}.md"] = paper(card, by_claim)

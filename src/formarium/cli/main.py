@@ -25,6 +25,7 @@ from formarium.cli import (
     prove,
     rope_audit,
     show,
+    site,
     train,
 )
 from formarium.errors import FormariumError
@@ -101,6 +102,7 @@ app.command()(forecast.forecast)
 app.command()(predict_links.predict_links)
 app.command()(curvature.curvature)
 app.command()(expressivity.expressivity)
+app.command()(site.site)
 
 
 def main() -> None:

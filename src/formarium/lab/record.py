@@ -9,7 +9,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -19,6 +19,7 @@ from typing import Any
 import formarium
 from formarium.errors import DataError
 from formarium.files import read_json, write_json
+from formarium.lab.claim import SCALES
 from formarium.lab.statistics import Verdict
 from formarium.lab.verdicts import published
 
@@ -142,6 +143,11 @@ def records(folder: Path | None = None, paper: str | None = None) -> Iterator[Re
     root = published() if folder is None else folder
     for path in sorted(root.glob(f"{paper or '*'}/*.json")):
         yield load(path)
+
+
+def largest(found: Iterable[Record]) -> dict[tuple[str, str], Record]:
+    """Of each claim, as (paper, claim), the record at the largest scale."""
+    return {(r.paper, r.claim): r for r in sorted(found, key=lambda r: SCALES.index(r.scale))}
 
 
 def surroundings() -> dict[str, Any]:

@@ -5,7 +5,7 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -16,6 +16,9 @@ from formarium.errors import FormariumError
 from formarium.files import write_text
 from formarium.lab.record import ArmRecord, Finding, Record
 from formarium.lab.statistics import t_interval
+
+if TYPE_CHECKING:
+    import jinja2
 
 COLOURS = {"supported": "#1a7f37", "refuted": "#cf222e", "inconclusive": "#9a6700"}
 _STYLES = {"supported": "bold green", "refuted": "bold red", "inconclusive": "bold yellow"}
@@ -81,21 +84,31 @@ def write_html(records: Sequence[Record], path: Path) -> None:
     """One page that needs nothing else: claims, verdicts in words, intervals, curves, costs, and what exactly ran."""
     if not records:
         raise FormariumError("there are no records to report on")
-    import jinja2
     from plotly.offline import get_plotlyjs
 
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("formarium.lab", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     sections = [section(record) for record in records]
-    page = environment.get_template("report.html").render(
-        title=" and ".join(sorted({record.paper for record in records})),
-        sections=sections,
-        first=records[0],
-        colours=COLOURS,
-        plotly=get_plotlyjs() if any(s["curves"] or s["forest"] for s in sections) else "",
+    page = (
+        environment()
+        .get_template("report.html")
+        .render(
+            title=" and ".join(sorted({record.paper for record in records})),
+            sections=sections,
+            first=records[0],
+            colours=COLOURS,
+            plotly=get_plotlyjs() if any(s["curves"] or s["forest"] for s in sections) else "",
+        )
     )
     write_text(path, page)
+
+
+def environment(*packages: str) -> "jinja2.Environment":
+    """The templates of a report, and those of further packages."""
+    import jinja2
+
+    loaders = [jinja2.PackageLoader(package, "templates") for package in (*packages, "formarium.lab")]
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader(loaders), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def section(record: Record) -> dict[str, Any]:
