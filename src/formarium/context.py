@@ -39,6 +39,7 @@ class Context:
     coordinates: (B or 1, T, N) places on N axes, where positions only count the tokens.
     grid: extents of the grid that the tokens fill row by row, as (frames, rows, columns).
     pairs: (B, T, S, E) features of ordered pairs of tokens; pair_rows makes them for some queries at a time instead.
+    pair_kinds: of pairs of which many are the same, (B, T, S) the kind of each and (U, E) the features of each kind.
     past: how many tokens were seen before these T.
     penalties: scalars that parts ask to be added to the training loss; None where nobody adds them.
     """
@@ -53,6 +54,7 @@ class Context:
     grid: tuple[int, ...] | None = None
     pairs: Tensor | None = None
     pair_rows: PairRows | None = None
+    pair_kinds: tuple[Tensor, Tensor] | None = None
     past: int = 0
     penalties: list[Tensor] | None = None
     shared: Any = None  # what a position shared by all layers has prepared once

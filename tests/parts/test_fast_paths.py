@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from formarium.models import Decoder
+from formarium.parts import AdaRMSNorm
 from formarium.parts.linear import Linear, linear
+from formarium.parts.norms.adaptive_rms_norm import _Normed
 from formarium.parts.positions.rotary import rotate
-from formarium.parts.token_mixers import causal_chunks
-from formarium.parts.token_mixers.attend import attend
+from formarium.parts.token_mixers import causal_chunks, gated
+from formarium.parts.token_mixers.attend import attend, attention_weights
 
 
 @given(st.integers(causal_chunks.CHUNK + 1, 3 * causal_chunks.CHUNK), st.integers(1, 3), st.sampled_from([None, 0.3]))
@@ -40,6 +42,59 @@ def test_attention_in_chunks_can_be_differentiated_twice() -> None:
         want = penalty(F.scaled_dot_product_attention(*given_, is_causal=True))
     for got, expected in zip(penalty(attend(*given_, causal=True)), want, strict=True):
         torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-3)
+
+
+def gated_inputs(length: int, total: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+    """Queries, keys, values, bias and factor; the pairs with their heads first in memory, as they are prepared."""
+    of_tokens = [torch.randn(2, n, 3, 4, dtype=dtype).transpose(1, 2) for n in (length, total, total)]
+    of_pairs = [torch.randn(3, 2, length, total, dtype=dtype).transpose(0, 1) for _ in range(2)]
+    return [x.requires_grad_() for x in (*of_tokens, *of_pairs)]
+
+
+@given(st.integers(1, 20), st.integers(2, 20), st.booleans(), st.sampled_from([0.0, 0.5]))
+def test_gated_attention_by_hand_equals_autograds(length: int, total: int, masked: bool, key_norm: float) -> None:
+    given_ = gated_inputs(length, total)
+    queries, keys, values, bias, factor = given_
+    assert gated.suits(*given_)
+    visible = torch.ones(2, 1, 1, total, dtype=torch.bool)
+    visible[0, ..., 1:] = not masked
+    acting = {"visible": visible if masked else None, "scale": 0.7, "key_norm": key_norm}
+    ours = attend(queries, keys, values, bias=bias, factor=factor, **acting)
+    theirs = attention_weights(queries, keys, bias=bias, **acting) * factor @ values
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
+    cotangent = torch.randn_like(ours)
+    for got, want in zip(
+        torch.autograd.grad(ours, given_, cotangent), torch.autograd.grad(theirs, given_, cotangent), strict=True
+    ):
+        torch.testing.assert_close(got, want, atol=2e-5, rtol=1e-3)
+
+
+def test_gated_attention_has_right_derivatives_of_both_orders() -> None:
+    hidden = torch.tensor([0.0, -1e30, 0.0, 0.0], dtype=torch.double).expand(2, 1, 1, 4)
+
+    def run(*given_: torch.Tensor) -> torch.Tensor:
+        return gated.attend_gated(*given_, hidden, 0.7, 0.5)
+
+    inputs = gated_inputs(3, 4, torch.double)
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+def test_adaptive_norms_by_hand_equal_autograds_and_have_right_derivatives_of_both_orders() -> None:
+    norm = AdaRMSNorm(6)
+    for parameter in norm.parameters():
+        torch.nn.init.normal_(parameter)
+    x, cotangent = torch.randn(2, 5, 6), torch.randn(2, 5, 6)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        here = x.to(dtype).requires_grad_()
+        y = norm.to(dtype)(here)
+        results.append([y, *torch.autograd.grad(y, [here, *norm.parameters()], cotangent.to(dtype))])
+    for got, want in zip(*results, strict=True):
+        torch.testing.assert_close(got.double(), want, atol=1e-5, rtol=1e-4)
+    inputs = [here, norm.alpha, norm.beta]
+    assert torch.autograd.gradcheck(lambda *given_: _Normed.apply(*given_, 1e-6), inputs)
+    assert torch.autograd.gradgradcheck(lambda *given_: _Normed.apply(*given_, 1e-6), inputs)
 
 
 @given(st.integers(1, 200), st.integers(1, 40), st.integers(1, 40), st.booleans())

@@ -1,5 +1,7 @@
 """Pair features as bias and gate: what they reduce to, and that several layers prepared together are the same."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -56,7 +58,7 @@ def test_matches_its_equation() -> None:
 def test_layers_prepared_together_are_those_prepared_one_by_one(gate: bool) -> None:
     layers = [PairBias(3, 6, layer=i, config=PairBias.Config(gate=gate)).double() for i in range(4)]
     pairs = torch.randn(2, 5, 7, 6, dtype=torch.double, requires_grad=True)
-    together = prepare_together(layers, pairs)
+    together = prepare_together(layers, context(pairs))
     for layer, (phi, factor) in zip(layers, together, strict=True):
         own = layer.project(pairs).permute(0, 3, 1, 2)
         torch.testing.assert_close(phi, own[:, :3], atol=1e-12, rtol=1e-12)
@@ -83,3 +85,15 @@ def test_queries_a_few_at_a_time_give_the_same_outputs_and_gradients() -> None:
 def test_says_so_where_there_are_no_pair_features() -> None:
     with pytest.raises(FormariumError, match="features of pairs"):
         attention()(torch.randn(2, 5, 16, dtype=torch.double), context(None))
+
+
+def test_pairs_prepared_once_a_kind_are_those_prepared_one_by_one() -> None:
+    layers = [PairBias(3, 6, layer=i).double() for i in range(2)]
+    kinds, features = torch.randint(4, (2, 5, 5)), torch.randn(4, 6, dtype=torch.double)
+    each = context(features[kinds])
+    for one, other in zip(
+        prepare_together(layers, each),
+        prepare_together(layers, replace(each, pair_kinds=(kinds, features))),
+        strict=True,
+    ):
+        torch.testing.assert_close(one, other, atol=1e-12, rtol=1e-12)

@@ -202,7 +202,8 @@ class GraphTransformer(Model):
             stays = F.embedding(kinds.diagonal(0, 1, 2), walks)
             e = self._pair_features(walks, pairs, degree, order, lambda grid: grid.flatten(0, 2)[places])
             if fits:
-                context.pairs = F.embedding(kinds, e)
+                context.pairs = e.index_select(0, kinds.flatten()).view(*kinds.shape, -1)
+                context.pair_kinds = kinds, e
             else:
                 context.pair_rows = PairRows(lambda first, last: F.embedding(kinds[:, first:last], e), step)
         elif fits:
@@ -233,7 +234,7 @@ class GraphTransformer(Model):
         """What the head reads of each token: (B, T, D) as ``stems`` left it to (B, T, D)."""
         if context.pairs is not None and self._together:
             layers = [cast(PairBias, cast(Block, block).token_mixer.position) for block in self.blocks]
-            context = replace(context, shared=prepare_together(layers, context.pairs))
+            context = replace(context, shared=prepare_together(layers, context))
         for block in self.blocks:
             x = block(x, context)
         return cast(Tensor, self.norm(x))

@@ -17,8 +17,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     oneDNN, whose products are some 8 % faster than those torch takes.
     """
     if _through_onednn(x, weight):
-        product: Tensor = _OneDNNLinear.apply(x, weight)
-        return product if bias is None else product + bias
+        product: Tensor = _OneDNNLinear.apply(x, weight, bias)
+        return product
     if bias is None and _is_one_row(x):
         row = x.reshape(-1)
         # Written out, a compiler makes one loop of the product and of what surrounds it.
@@ -81,26 +81,28 @@ def _through_onednn(x: Tensor, weight: Tensor) -> bool:
     )
 
 
-def _product(x: Tensor, weight: Tensor) -> Tensor:
-    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, None, "none", [], "")
+def _product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return product
 
 
 class _OneDNNLinear(torch.autograd.Function):
-    """x W^T; the gradient of x by oneDNN too, that of W by torch, which is as fast there."""
+    """x W^T + b; the gradient of x by oneDNN too, that of W by torch, which is as fast there."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         ctx.save_for_backward(x, weight)
-        return _product(x, weight)
+        return _product(x, weight, bias)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         x, weight = ctx.saved_tensors
-        of_x = of_weight = None
+        of_x = of_weight = of_bias = None
         if ctx.needs_input_grad[0]:
             # Differentiated once more, the product must be one that autograd knows.
             of_x = gradient @ weight if torch.is_grad_enabled() else _product(gradient, weight.t())
         if ctx.needs_input_grad[1]:
             of_weight = gradient.flatten(0, -2).t() @ x.flatten(0, -2)
-        return of_x, of_weight
+        if ctx.needs_input_grad[2]:
+            of_bias = gradient.flatten(0, -2).sum(0)
+        return of_x, of_weight, of_bias

@@ -42,9 +42,7 @@ class PairBias(Position):
         """phi, and 1 + psi where there is a gate, each (B, H, T, S)."""
         if context.shared is not None:
             return cast(tuple[Tensor, Tensor | None], context.shared[self.layer])
-        if context.pairs is None:
-            raise FormariumError("PairBias reads features of pairs, which the context of these tokens does not have")
-        return prepare_together([self], context.pairs)[0]
+        return prepare_together([self], context)[0]
 
     def bias(self, prepared: tuple[Tensor, Tensor | None]) -> Tensor:
         return prepared[0]
@@ -53,17 +51,20 @@ class PairBias(Position):
         return prepared[1]
 
 
-def prepare_together(layers: Sequence[PairBias], pairs: Tensor) -> list[tuple[Tensor, Tensor | None]]:
-    """What each layer prepares of the same pairs (B, T, S, E), by one product: ``context.shared`` for these layers."""
-    batch, length, total, width = pairs.shape
+def prepare_together(layers: Sequence[PairBias], context: Context) -> list[tuple[Tensor, Tensor | None]]:
+    """What each layer prepares of the pairs of a context, by one product: ``context.shared`` for these layers."""
+    if context.pairs is None:
+        raise FormariumError("PairBias reads features of pairs, which the context of these tokens does not have")
     heads, gate = layers[0].heads, layers[0].config.gate
     weight = torch.cat([layer.project.weight for layer in layers])
     offset = torch.cat([layer.project.bias for layer in layers])
     if gate:
         offset = offset + offset.new_tensor([0.0, 1.0]).repeat_interleave(heads).repeat(len(layers))  # 1 + psi
     # The heads come out in front, so that what follows runs over whole rows of memory.
-    rows = torch.addmm(offset[:, None], weight, pairs.reshape(-1, width).t()).view(-1, batch, length, total)
-    pieces = [piece.transpose(0, 1) for piece in rows.split(heads)]
+    kinds, features = context.pair_kinds or (None, context.pairs)
+    rows = torch.addmm(offset[:, None], weight, features.flatten(0, -2).t())
+    rows = rows if kinds is None else rows.index_select(1, kinds.flatten())
+    pieces = [piece.transpose(0, 1) for piece in rows.view(-1, *context.pairs.shape[:3]).split(heads)]
     if not gate:
         return [(phi, None) for phi in pieces]
     return list(zip(pieces[0::2], pieces[1::2], strict=True))

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
 from formarium.parts.channel_mixers.feed_forward import FeedForward
+from formarium.parts.linear import Linear
 from formarium.parts.norms.adaptive_rms_norm import AdaRMSNorm
 from formarium.parts.part import Norm, Part
 from formarium.parts.stems.sinusoids import sinusoids
@@ -103,8 +104,8 @@ class RandomWalkStem(Part):
         self.node_degree = nn.Linear(1, width) if config.node_degree else None
         self.node_order = nn.Linear(1, width) if config.node_order else None
         raw = config.steps + 1 + 2 * config.pair_degree + config.pair_order
-        self.pair_up = nn.Linear(raw * (2 * config.frequencies + 1), config.hidden)
-        self.pair_down = nn.Linear(config.hidden, pair_width)
+        self.pair_up = Linear(raw * (2 * config.frequencies + 1), config.hidden)
+        self.pair_down = Linear(config.hidden, pair_width)
         self.pre_norm = cast(Norm, config.norm.build(width=pair_width)) if config.pre_norm else None
         self.blocks = nn.Sequential(*(PairBlock(pair_width, config.ratio, config.norm) for _ in range(config.blocks)))
         self.norm = cast(Norm, config.norm.build(width=pair_width))

@@ -12,7 +12,6 @@ from formarium.context import Context, LayerState, PairRows
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Position
 from formarium.parts.token_mixers.attend import attend, attention_weights
-from formarium.parts.token_mixers.distance import with_key_norms
 from formarium.parts.token_mixers.multi_head import MultiHead
 
 
@@ -71,13 +70,14 @@ class Attention(MultiHead):
     def weights(self, x: Tensor, context: Context) -> Tensor:
         """The weights behind the softmax, (B, H, T, S), before a factor of the position and dropout."""
         queries, keys, _, prepared = self._project(x, context, None)
-        queries, keys, scale = self._compared(queries, keys)
+        queries, scale, key_norm = self._compared(queries)
         return attention_weights(
             queries,
             keys,
             visible=context.visible(self.causal, self.window),
             bias=None if self._where is None else self._where.bias(prepared),
             scale=scale,
+            key_norm=key_norm,
             softcap=self.config.softcap,
         )
 
@@ -107,15 +107,15 @@ class Attention(MultiHead):
         state["values"][:, :, past:total] = values
         return self._mix(queries, state["keys"][:, :, :total], state["values"][:, :, :total], prepared, context)
 
-    def _compared(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, float | None]:
-        """Queries and keys of which scale times the dot product is the score of the configured similarity."""
+    def _compared(self, queries: Tensor) -> tuple[Tensor, float | None, float]:
+        """Queries, scale and share of the keys' norms that ``attend`` takes for the configured similarity."""
         scale = self.config.scale
         if self.config.similarity == "dot":
-            return queries, keys, scale
+            return queries, scale, 0.0
         root = self.head_width**-0.5
         if self.config.similarity == "distance":
-            return *with_key_norms(queries, keys, 0.5), root if scale is None else scale
-        return *with_key_norms(queries if scale is None else queries * scale, keys, 0.5 * root), 1.0
+            return queries, root if scale is None else scale, 0.5
+        return queries if scale is None else queries * scale, 1.0, 0.5 * root
 
     def _mix(
         self,
@@ -127,7 +127,7 @@ class Attention(MultiHead):
         rows: slice | None = None,
     ) -> Tensor:
         position = self._where
-        queries, keys, scale = self._compared(queries, keys)
+        queries, scale, key_norm = self._compared(queries)
         plain = self.causal and rows is None and context.plainly_causal(self.window)
         visible = None if plain else context.visible(self.causal, self.window)
         if rows is not None:
@@ -142,6 +142,7 @@ class Attention(MultiHead):
             bias=None if position is None else position.bias(prepared),
             factor=None if position is None else position.scale(prepared),
             scale=scale,
+            key_norm=key_norm,
             softcap=self.config.softcap,
             dropout=self.config.dropout if self.training else 0.0,
         )

@@ -11,6 +11,7 @@ from formarium.config import ConfigError
 from formarium.parts.dropout import dropout as drop
 from formarium.parts.part import Position
 from formarium.parts.token_mixers.attention import Attention
+from formarium.parts.token_mixers.distance import with_key_norms
 
 
 class BlockwiseAttention(Attention):
@@ -56,12 +57,16 @@ def blockwise_attend(
     bias: Tensor | None = None,
     factor: Tensor | None = None,
     scale: float | None = None,
+    key_norm: float = 0.0,
     softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """``attend`` over one block of keys after another: the maximum, the denominator and the sum are carried along."""
     dtype = torch.promote_types(queries.dtype, torch.float32)
-    scaled = queries.to(dtype) * (1 / math.sqrt(queries.shape[-1]) if scale is None else scale)
+    scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
+    if key_norm:
+        queries, keys = with_key_norms(queries, keys, key_norm)
+    scaled = queries.to(dtype) * scale
     highest = scaled.new_full((*scaled.shape[:-1], 1), -math.inf)
     denominator, mixed = torch.zeros_like(highest), scaled.new_zeros(*scaled.shape[:-1], values.shape[-1])
     length, total = queries.shape[2], keys.shape[2]
