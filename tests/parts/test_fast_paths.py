@@ -1,5 +1,6 @@
 """What is computed another way because it is faster: the same numbers, the same gradients, and a second derivative."""
 
+from dataclasses import replace
 from unittest import mock
 
 import pytest
@@ -8,13 +9,15 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from formarium.context import Context
 from formarium.models import Decoder
-from formarium.parts import AdaRMSNorm
+from formarium.parts import AdaRMSNorm, Attention, PairBias
 from formarium.parts.linear import Linear, linear
 from formarium.parts.norms.adaptive_rms_norm import _Normed
 from formarium.parts.positions.rotary import rotate
-from formarium.parts.token_mixers import causal_chunks, gated
-from formarium.parts.token_mixers.attend import attend, attention_weights
+from formarium.parts.token_mixers import causal_chunks
+from formarium.parts.token_mixers.attend import attend
+from formarium.parts.token_mixers.pair_attention import pair_attend
 
 
 @given(st.integers(causal_chunks.CHUNK + 1, 3 * causal_chunks.CHUNK), st.integers(1, 3), st.sampled_from([None, 0.3]))
@@ -44,40 +47,39 @@ def test_attention_in_chunks_can_be_differentiated_twice() -> None:
         torch.testing.assert_close(got, expected, atol=1e-3, rtol=1e-3)
 
 
-def gated_inputs(length: int, total: int, dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
-    """Queries, keys, values, bias and factor; the pairs with their heads first in memory, as they are prepared."""
-    of_tokens = [torch.randn(2, n, 3, 4, dtype=dtype).transpose(1, 2) for n in (length, total, total)]
-    of_pairs = [torch.randn(3, 2, length, total, dtype=dtype).transpose(0, 1) for _ in range(2)]
-    return [x.requires_grad_() for x in (*of_tokens, *of_pairs)]
+def by_hand_and_by_autograd(x: torch.Tensor, mixer: Attention, context: Context) -> list[list[torch.Tensor]]:
+    """The output and all gradients of a mixer of pairs in float32, and in float64, which autograd computes."""
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        pairs = context.pairs.to(dtype).requires_grad_()
+        given_ = [x.to(dtype).requires_grad_(), pairs, *mixer.to(dtype).parameters()]
+        with mock.patch("formarium.parts.token_mixers.attention.pair_attend", wraps=pair_attend) as spy:
+            y = mixer(given_[0], replace(context, pairs=pairs, _visible={}))
+        assert spy.called == (dtype == torch.float32)
+        results.append([g.double() for g in (y, *torch.autograd.grad(y.square().sum(), given_))])
+    return results
 
 
-@given(st.integers(1, 20), st.integers(2, 20), st.booleans(), st.sampled_from([0.0, 0.5]))
-def test_gated_attention_by_hand_equals_autograds(length: int, total: int, masked: bool, key_norm: float) -> None:
-    given_ = gated_inputs(length, total)
-    queries, keys, values, bias, factor = given_
-    assert gated.suits(*given_)
-    visible = torch.ones(2, 1, 1, total, dtype=torch.bool)
-    visible[0, ..., 1:] = not masked
-    acting = {"visible": visible if masked else None, "scale": 0.7, "key_norm": key_norm}
-    ours = attend(queries, keys, values, bias=bias, factor=factor, **acting)
-    theirs = attention_weights(queries, keys, bias=bias, **acting) * factor @ values
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-4)
-    cotangent = torch.randn_like(ours)
-    for got, want in zip(
-        torch.autograd.grad(ours, given_, cotangent), torch.autograd.grad(theirs, given_, cotangent), strict=True
-    ):
-        torch.testing.assert_close(got, want, atol=2e-5, rtol=1e-3)
+@given(st.integers(1, 20), st.booleans(), st.sampled_from(["dot", "distance", "distance_as_released"]), st.booleans())
+def test_attention_of_pairs_by_hand_equals_autograds(length: int, masked: bool, kind: str, causal: bool) -> None:
+    mask = torch.arange(length) < torch.tensor([[length], [max(1, length - 3)]]) if masked else None
+    settings = Attention.Config(bias=True, scale=0.6).replace(similarity=kind)
+    mixer = Attention(12, 3, position=PairBias(3, 5), causal=causal, config=settings)
+    context = Context(positions=torch.arange(length)[None], mask=mask, pairs=torch.randn(2, length, length, 5))
+    for got, want in zip(*by_hand_and_by_autograd(torch.randn(2, length, 12), mixer, context), strict=True):
+        torch.testing.assert_close(got, want, atol=1e-4, rtol=1e-3)
 
 
-def test_gated_attention_has_right_derivatives_of_both_orders() -> None:
+def test_attention_of_pairs_has_right_derivatives_of_both_orders() -> None:
     hidden = torch.tensor([0.0, -1e30, 0.0, 0.0], dtype=torch.double).expand(2, 1, 1, 4)
 
     def run(*given_: torch.Tensor) -> torch.Tensor:
-        return gated.attend_gated(*given_, hidden, 0.7, 0.5)
+        return pair_attend(*given_, hidden, 0.7, 0.5)
 
-    inputs = gated_inputs(3, 4, torch.double)
-    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
-    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+    shapes = ((2, 4, 18), (2, 3, 4, 4), (2, 3, 4, 4))
+    inputs = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(run, inputs)
+    assert torch.autograd.gradgradcheck(run, inputs)
 
 
 def test_adaptive_norms_by_hand_equal_autograds_and_have_right_derivatives_of_both_orders() -> None:

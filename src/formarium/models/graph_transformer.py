@@ -197,7 +197,7 @@ class GraphTransformer(Model):
         fits = length < _LARGE or self._fits(every * self._bytes_a_pair(), x.device)
         step = max(1, _AT_A_TIME // (batch * length * self._bytes_a_pair()))
         if pairs.kinds is not None and pairs.samples is not None:
-            kinds, places = pairs.kinds, pairs.samples
+            kinds, places = pairs.kinds.long(), pairs.samples  # of 32 bits, the gradient is many times slower
             walks = self._walks(pairs, None)
             stays = F.embedding(kinds.diagonal(0, 1, 2), walks)
             e = self._pair_features(walks, pairs, degree, order, lambda grid: grid.flatten(0, 2)[places])

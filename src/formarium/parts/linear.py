@@ -45,7 +45,11 @@ class FusedLinear(Linear):
         self.splits = list(splits)
 
     def forward(self, input: Tensor) -> list[Tensor]:  # type: ignore[override]
-        return list(super().forward(input).split(self.splits, dim=-1))
+        return list(self.joined(input).split(self.splits, dim=-1))
+
+    def joined(self, input: Tensor) -> Tensor:
+        """The outputs side by side, (..., sum of D_i)."""
+        return super().forward(input)
 
 
 class ResidualLinear(Linear):

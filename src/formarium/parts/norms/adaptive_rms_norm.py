@@ -38,9 +38,10 @@ class AdaRMSNorm(Norm):
 
 
 def _squares(x: Tensor, alpha: Tensor, beta: Tensor, eps: float) -> tuple[Tensor, Tensor]:
-    """mean((alpha x + beta)^2) + eps and mean(x^2) + eps, each (..., 1)."""
-    gain = torch.addcmul(beta, alpha, x).square().mean(-1, keepdim=True) + eps
-    return gain, x.square().mean(-1, keepdim=True) + eps
+    """The squares of rms(alpha x + beta) and rms(x), each (..., 1) and times D, which their ratio does not see."""
+    inner = torch.addcmul(beta, alpha, x)
+    gain, size = ((y * y).sum(-1, keepdim=True) for y in (inner, x))
+    return gain + eps * x.shape[-1], size + eps * x.shape[-1]
 
 
 class _Normed(torch.autograd.Function):
@@ -60,10 +61,10 @@ class _Normed(torch.autograd.Function):
         if torch.is_grad_enabled():  # to be differentiated once more: what was kept has no history
             gain, size = _squares(x, alpha, beta, ctx.eps)
             factor = (gain / size).sqrt()
-        through = (gradient * x).sum(-1, keepdim=True) * factor / x.shape[-1]
+        through = (gradient * x).sum(-1, keepdim=True) * factor
         of_gain, of_size = through / gain, through / size
         inner = torch.addcmul(alpha * beta, alpha.square(), x)
         of_x = torch.addcmul(gradient * factor, inner, of_gain).addcmul_(x, of_size, value=-1)
         rows, share = x.flatten(0, -2), of_gain.flatten()
-        once, twice = share @ rows, share @ rows.square()
+        once, twice = share @ rows, share @ (rows * rows)
         return of_x, alpha * twice + beta * once, alpha * once + beta * share.sum(), None

@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from formarium.parts.dropout import dropout as drop
-from formarium.parts.token_mixers import causal_chunks, gated
-from formarium.parts.token_mixers.distance import with_key_norms
+from formarium.parts.token_mixers import causal_chunks
 
 
 def attend(
@@ -24,24 +23,16 @@ def attend(
     bias: Tensor | None = None,
     factor: Tensor | None = None,
     scale: float | None = None,
-    key_norm: float = 0.0,
     softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
-    """softmax(scale (q k^T - key_norm |k|^2) + bias) * factor, times v.
+    """softmax(scale q k^T + bias) * factor, times v.
 
     causal: the plain triangle over T = S tokens, known to the fused kernel; any other mask comes as ``visible``,
     boolean, true where a query may see a key. bias, factor, visible: broadcastable to (B, H, T, S). scale: 1/sqrt(K)
     where None. softcap: scores become c tanh(score / c) before the bias (Gemma 2, arXiv 2408.00118). factor multiplies
     the weights behind the softmax and is not renormalised.
     """
-    scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
-    if factor is not None and bias is not None and softcap is None and gated.suits(queries, keys, values, bias, factor):
-        visible = _with_triangle(visible, queries, keys) if causal else visible
-        hidden = None if visible is None else _hidden(visible, bias.dtype)
-        return gated.attend_gated(queries, keys, values, bias, drop(factor, dropout), hidden, scale, key_norm)
-    if key_norm:
-        queries, keys = with_key_norms(queries, keys, key_norm)
     slow = dropout > 0 and queries.device.type == "cpu"  # the fused kernel of a CPU knows no dropout
     if factor is None and softcap is None and not slow:
         if causal and visible is None and bias is None and causal_chunks.suits(queries, keys, values):
@@ -77,13 +68,10 @@ def attention_weights(
     visible: Tensor | None = None,
     bias: Tensor | None = None,
     scale: float | None = None,
-    key_norm: float = 0.0,
     softcap: float | None = None,
 ) -> Tensor:
     """The weights behind the softmax, (B, H, T, S), computed one by one; arguments as those of ``attend``."""
     scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
-    if key_norm:
-        queries, keys = with_key_norms(queries, keys, key_norm)
     batch, heads, length, _ = queries.shape
     groups = keys.shape[1]
     grouped = (queries * scale).reshape(batch, groups, heads // groups, length, -1)
@@ -95,10 +83,18 @@ def attention_weights(
     if causal:
         visible = _with_triangle(visible, queries, keys)
     if visible is not None:
-        # Finite, unlike -inf: a query that sees no key, as padding on the left, then has weights that are numbers.
-        scores = scores.add_(_hidden(visible, scores.dtype))
+        scores = scores.add_(hiding(visible, scores.dtype))
     dtype = torch.promote_types(scores.dtype, torch.float32)
     return torch.softmax(scores, dim=-1, dtype=dtype).to(queries.dtype)
+
+
+def hiding(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """What, added to scores, hides the keys that are not visible; of the shape of ``visible``.
+
+    Finite, unlike -inf: a query that sees no key, as padding on the left, then has weights that are numbers.
+    """
+    zeros = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return zeros.masked_fill_(~visible, torch.finfo(dtype).min / 2)
 
 
 def _additive(
@@ -111,12 +107,6 @@ def _additive(
         return visible
     bias = bias.to(queries.dtype)
     return bias if visible is None else bias.masked_fill(~visible, -math.inf)
-
-
-def _hidden(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """What hides keys, added to their scores."""
-    zeros = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
-    return zeros.masked_fill_(~visible, torch.finfo(dtype).min / 2)
 
 
 def _with_triangle(visible: Tensor | None, queries: Tensor, keys: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Multi-head attention (Vaswani et al. 2017, 1706.03762) with grouped queries (Ainslie et al. 2023, 2305.13245)."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor
@@ -9,10 +9,15 @@ from torch.utils.checkpoint import checkpoint
 
 from formarium.config import BaseConfig, ConfigError
 from formarium.context import Context, LayerState, PairRows
+from formarium.parts.dropout import dropout as drop
+from formarium.parts.linear import plain_training
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Position
-from formarium.parts.token_mixers.attend import attend, attention_weights
+from formarium.parts.positions.pair_bias import PairBias
+from formarium.parts.token_mixers.attend import attend, attention_weights, hiding
+from formarium.parts.token_mixers.distance import with_key_norms
 from formarium.parts.token_mixers.multi_head import MultiHead
+from formarium.parts.token_mixers.pair_attention import pair_attend
 
 
 class Attention(MultiHead):
@@ -64,20 +69,30 @@ class Attention(MultiHead):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         if context.pair_rows is not None:
             return self._by_rows(x, context, context.pair_rows)
+        if isinstance(self.position, PairBias) and self._by_hand(x, self.position):
+            visible = context.visible(self.causal, self.window)
+            bias, factor = self.position.prepare(context, x)
+            mixed = pair_attend(
+                self.qkv.joined(x),
+                bias,
+                drop(cast(Tensor, factor), self.config.dropout, self.training),
+                None if visible is None else hiding(visible, x.dtype),
+                *self._similarity(),
+            )
+            return cast(Tensor, self.out(mixed))
         queries, keys, values, prepared = self._project(x, context, None)
         return self._mix(queries, keys, values, prepared, context)
 
     def weights(self, x: Tensor, context: Context) -> Tensor:
         """The weights behind the softmax, (B, H, T, S), before a factor of the position and dropout."""
         queries, keys, _, prepared = self._project(x, context, None)
-        queries, scale, key_norm = self._compared(queries)
+        queries, keys, scale = self._compared(queries, keys)
         return attention_weights(
             queries,
             keys,
             visible=context.visible(self.causal, self.window),
             bias=None if self._where is None else self._where.bias(prepared),
             scale=scale,
-            key_norm=key_norm,
             softcap=self.config.softcap,
         )
 
@@ -107,15 +122,29 @@ class Attention(MultiHead):
         state["values"][:, :, past:total] = values
         return self._mix(queries, state["keys"][:, :, :total], state["values"][:, :, :total], prepared, context)
 
-    def _compared(self, queries: Tensor) -> tuple[Tensor, float | None, float]:
-        """Queries, scale and share of the keys' norms that ``attend`` takes for the configured similarity."""
-        scale = self.config.scale
-        if self.config.similarity == "dot":
-            return queries, scale, 0.0
+    def _by_hand(self, x: Tensor, position: PairBias) -> bool:
+        """Whether ``pair_attend`` may do what ``attend`` would."""
+        return (
+            position.config.gate
+            and self.heads == self.kv_heads
+            and self.query_norm is None
+            and self.config.softcap is None
+            and not self._lent
+            and plain_training(x, self.qkv.weight)
+        )
+
+    def _similarity(self) -> tuple[float, float]:
+        """The scale and the share of the keys' norms in the scores scale (q.k - share |k|^2)."""
         root = self.head_width**-0.5
-        if self.config.similarity == "distance":
-            return queries, root if scale is None else scale, 0.5
-        return queries if scale is None else queries * scale, 1.0, 0.5 * root
+        if self.config.similarity == "distance_as_released":
+            scale = 1.0 if self.config.scale is None else self.config.scale
+            return scale, 0.5 * root / scale
+        return root if self.config.scale is None else self.config.scale, 0.5 * (self.config.similarity == "distance")
+
+    def _compared(self, queries: Tensor, keys: Tensor) -> tuple[Tensor, Tensor, float]:
+        """Queries and keys of which scale times the dot product is the score of the configured similarity."""
+        scale, share = self._similarity()
+        return *(with_key_norms(queries, keys, share) if share else (queries, keys)), scale
 
     def _mix(
         self,
@@ -127,7 +156,7 @@ class Attention(MultiHead):
         rows: slice | None = None,
     ) -> Tensor:
         position = self._where
-        queries, scale, key_norm = self._compared(queries)
+        queries, keys, scale = self._compared(queries, keys)
         plain = self.causal and rows is None and context.plainly_causal(self.window)
         visible = None if plain else context.visible(self.causal, self.window)
         if rows is not None:
@@ -142,7 +171,6 @@ class Attention(MultiHead):
             bias=None if position is None else position.bias(prepared),
             factor=None if position is None else position.scale(prepared),
             scale=scale,
-            key_norm=key_norm,
             softcap=self.config.softcap,
             dropout=self.config.dropout if self.training else 0.0,
         )

@@ -10,8 +10,8 @@ from torch import Tensor
 from formarium.config import ConfigError
 from formarium.parts.dropout import dropout as drop
 from formarium.parts.part import Position
+from formarium.parts.positions.pair_bias import PairBias
 from formarium.parts.token_mixers.attention import Attention
-from formarium.parts.token_mixers.distance import with_key_norms
 
 
 class BlockwiseAttention(Attention):
@@ -42,6 +42,9 @@ class BlockwiseAttention(Attention):
             raise ConfigError(f"a block of keys holds at least 1, not {config.block}")
         self.block = config.block
 
+    def _by_hand(self, x: Tensor, position: PairBias) -> bool:
+        return False
+
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, **acting: Any) -> Tensor:
         return blockwise_attend(queries, self._repeated(keys), self._repeated(values), self.block, **acting)
 
@@ -57,16 +60,12 @@ def blockwise_attend(
     bias: Tensor | None = None,
     factor: Tensor | None = None,
     scale: float | None = None,
-    key_norm: float = 0.0,
     softcap: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """``attend`` over one block of keys after another: the maximum, the denominator and the sum are carried along."""
     dtype = torch.promote_types(queries.dtype, torch.float32)
-    scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
-    if key_norm:
-        queries, keys = with_key_norms(queries, keys, key_norm)
-    scaled = queries.to(dtype) * scale
+    scaled = queries.to(dtype) * (1 / math.sqrt(queries.shape[-1]) if scale is None else scale)
     highest = scaled.new_full((*scaled.shape[:-1], 1), -math.inf)
     denominator, mixed = torch.zeros_like(highest), scaled.new_zeros(*scaled.shape[:-1], values.shape[-1])
     length, total = queries.shape[2], keys.shape[2]
