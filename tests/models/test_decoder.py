@@ -34,6 +34,8 @@ def test_initialisation_is_the_stated_one() -> None:
     assert block.channel_mixer.down.weight.std().item() == pytest.approx(0.03 / 4, rel=0.05)
     assert block.token_mixer.out.weight.abs().max().item() <= 3 * 0.03 / 4
     assert torch.equal(block.token_norm.weight, torch.ones(256))
+    by_width = Decoder.Config(vocabulary=500, width=250, depth=1, heads=5).build()
+    assert by_width.stem.weight.std().item() == pytest.approx(0.04, rel=0.05)
 
 
 def test_packing_restarts_positions_and_padding_is_skipped() -> None:

@@ -56,7 +56,7 @@ class Decoder(Model):
         tied: bool = True
         softcap: float | None = None
         dropout: float = 0.0
-        init_std: float = 0.02
+        init_std: float | None = None
 
     model_type: ClassVar[str] = "formarium-decoder"
 
@@ -89,7 +89,7 @@ class Decoder(Model):
         )
         self.norm = built(config.norm, Norm, "norm", **around)
         self.head = None if config.tied else nn.Linear(config.width, config.vocabulary, bias=False)
-        initialise(self, config.init_std, config.depth)
+        initialise(self, config.init_std, config.depth, config.width)
 
     def forward(
         self,

@@ -50,7 +50,7 @@ class Encoder(Model):
         final_norm: bool | None = None
         outputs: int | None = None
         dropout: float = 0.0
-        init_std: float = 0.02
+        init_std: float | None = None
 
     model_type: ClassVar[str] = "formarium-encoder"
 
@@ -85,7 +85,7 @@ class Encoder(Model):
         final = config.placement == "pre" if config.final_norm is None else config.final_norm
         self.norm = built(config.norm, Norm, "norm", **around) if final else None
         self.head = None if config.outputs is None else nn.Linear(config.width, config.outputs)
-        initialise(self, config.init_std, config.depth)
+        initialise(self, config.init_std, config.depth, config.width)
 
     def forward(
         self,

@@ -72,7 +72,7 @@ class LinkPredictor(TripleScorer):
         )
         self.norm = built(config.norm, Norm, "norm", **around) if config.placement == "pre" else None
         self.bias = nn.Parameter(torch.zeros(config.entities))
-        initialise(self, config.init_std, config.depth)
+        initialise(self, config.init_std, config.depth, config.width)
 
     def forward(
         self,

@@ -124,7 +124,7 @@ class Vision(Model):
         self.norm = built(config.norm, Norm, "norm", **around) if final else None
         self.head = None if config.classes is None else nn.Linear(config.width, config.classes)
         if config.init_std is not None:
-            initialise(self, config.init_std, config.depth)
+            initialise(self, config.init_std, config.depth, config.width)
 
     def forward(self, images: Tensor, coordinates: Tensor | None = None, offset: Tensor | None = None) -> Tensor:
         """Scores (B, classes), or without a head what it would read, (B, D).
