@@ -2,7 +2,8 @@
 
 Products whose result is a few channels wide, as heads are, are slow, and so is the softmax of torch over short rows.
 Here channels come before tokens, and heads before graphs as ``PairBias`` lays out what it prepares. With 8 heads of 8
-channels and 32 graphs of 15 nodes a forward and backward pass takes half as long as through autograd.
+channels and 32 graphs a forward and backward pass of the mixer took 1.8 ms against 3.4 ms through autograd at 15 nodes,
+2.6 ms against 3.3 ms at 23, on one core.
 """
 
 from typing import Any
