@@ -1,5 +1,6 @@
 """Tables of measurements, on the terminal and as a page of the documentation."""
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -9,6 +10,11 @@ from pathlib import Path
 import torch
 
 from formarium.lab.record import surroundings
+
+_HOW = (
+    "All rows of a table ran in one process, in turn within each round; times are medians over rounds, ratios medians of "
+    "the ratios of each round.\n"
+)
 
 
 class Table:
@@ -37,14 +43,17 @@ def machine() -> str:
 
 
 def write(title: str, tables: Sequence[Table], path: Path | None) -> None:
-    """Prints the tables, and writes them as a page that says where and by which command they were made."""
+    """Prints the tables and writes them to a page, each with where and by which command it was made.
+
+    Tables of the page that were not measured this time stay as they are.
+    """
     command = shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]])
-    note = (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}. All rows of a table ran in one process, in turn "
-        "within each round; times are medians over rounds, ratios medians of the ratios of each round. The same again: "
-        f"`{command}`."
-    )
-    page = "\n".join([f"# {title}\n", note + "\n", *(table.markdown() for table in tables)])
+    note = f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}, by `{command}`."
+    made = {table.title: f"{table.markdown()}\n{note}\n" for table in tables}
+    if path is not None and path.exists():
+        _, *sections = re.split(r"^## ", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        made = {section.partition("\n")[0]: f"## {section.rstrip()}\n" for section in sections} | made
+    page = "\n".join([f"# {title}\n", _HOW, *made.values()])
     print(page)
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
