@@ -12,8 +12,8 @@ import torch
 from formarium.lab.record import surroundings
 
 _HOW = (
-    "All rows of a table ran in one process, in turn within each round; times are medians over rounds, ratios medians of "
-    "the ratios of each round.\n"
+    "All rows of a table ran in one process, in turn within each round; times are medians over rounds, ratios medians "
+    "of the ratios of each round.\n"
 )
 
 
