@@ -15,10 +15,10 @@ class Training(BaseConfig):
     the training examples; ``evaluate_every``, ``hold`` and ``halve_every`` then count epochs too. optimizer: ``adamw``,
     ``adam`` (no decay) or ``muon`` (hidden matrices by Muon at ``matrix_rate``, all else by AdamW). weight_decay: on
     weights of two dimensions and more, token tables included; never on gains, biases and scalars. clip: of the
-    gradient's norm. schedule: after ``warmup`` (a share of the steps), ``cosine`` or ``linear`` to ``final`` times the
-    rate, ``wsd`` (constant, the last ``decay`` share linear to ``final``), ``constant``, or ``halving`` (by half each
-    ``halve_every`` steps, behind the first ``hold`` steps). patience: stop after that many evaluations without
-    improvement. keep: the ``last`` weights or the ``best`` evaluated ones.
+    gradient's norm. schedule: after ``warmup`` (a share of the steps; with much less, runs of hundreds of steps spike),
+    ``cosine`` or ``linear`` to ``final`` times the rate, ``wsd`` (constant, the last ``decay`` share linear to
+    ``final``), ``constant``, or ``halving`` (by half each ``halve_every`` steps, behind the first ``hold`` steps).
+    patience: stop after that many evaluations without improvement. keep: the ``last`` weights or the ``best`` evaluated ones.
     """
 
     steps: int = 1000
@@ -34,7 +34,7 @@ class Training(BaseConfig):
     weight_decay: float = 0.1
     clip: float | None = 1.0
     schedule: Literal["cosine", "linear", "wsd", "constant", "halving"] = "cosine"
-    warmup: float = 0.02
+    warmup: float = 0.1
     final: float = 0.1
     decay: float = 0.2
     halve_every: int | None = None
