@@ -18,7 +18,8 @@ class Training(BaseConfig):
     gradient's norm. schedule: after ``warmup`` (a share of the steps; with much less, runs of hundreds of steps spike),
     ``cosine`` or ``linear`` to ``final`` times the rate, ``wsd`` (constant, the last ``decay`` share linear to
     ``final``), ``constant``, or ``halving`` (by half each ``halve_every`` steps, behind the first ``hold`` steps).
-    patience: stop after that many evaluations without improvement. keep: the ``last`` weights or the ``best`` evaluated ones.
+    patience: stop after that many evaluations without improvement. keep: the ``last`` weights or the ``best`` evaluated
+    ones.
     """
 
     steps: int = 1000
