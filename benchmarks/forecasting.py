@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from reference_itransformer import PlainInverted, plain_batches
-from report import Table, write
+from report import Table, ratio, write
 from torch import Tensor, nn
 
 from formarium.lab.timing import interleaved
@@ -87,10 +87,9 @@ def epochs(repeats: int) -> Table:
     )
     for name, own in seconds.items():
         base = seconds[BARE if "no calendar" in name else OURS]
-        ratio = statistics.median(b / a for a, b in zip(base, own, strict=True))
         size = sum(p.numel() for p in made[name][0].parameters())
         middle, best = (steps * found / STEPS for found in (statistics.median(own), min(own)))
-        table.row(name, f"{size:,}", f"{middle:.2f} s", f"{best:.2f} s", f"{ratio:.2f}x")
+        table.row(name, f"{size:,}", f"{middle:.2f} s", f"{best:.2f} s", f"{ratio(base, own):.2f}x")
     return table
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from reference_ppgt import ReferencePPGT
-from report import Table, write
+from report import Table, ratio, write
 from torch import Tensor, nn
 
 from formarium.lab.timing import interleaved
@@ -118,10 +118,10 @@ def training(repeats: int, compiled: bool) -> Table:
         ("", "parameters", "median", "best", "against formarium, batches of like size"),
     )
     for name, own in seconds.items():
-        ratio = statistics.median(b / a for a, b in zip(seconds["formarium, batches of like size"], own, strict=True))
+        times = ratio(seconds["formarium, batches of like size"], own)
         size = sum(p.numel() for p in models[name].parameters())
         cells = [f"{1e3 * s / BATCHES:.0f} ms" for s in (statistics.median(own), min(own))]
-        table.row(name, f"{size:,}", *cells, f"{ratio:.2f}x")
+        table.row(name, f"{size:,}", *cells, f"{times:.2f}x")
     return table
 
 

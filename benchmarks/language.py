@@ -15,7 +15,7 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 
 import torch
 import torch.nn.functional as F
-from report import Table, write
+from report import Table, ratio, write
 from torch import Tensor, nn
 
 from formarium.lab.matching import match_parameters
@@ -104,10 +104,13 @@ def training(repeats: int) -> Table:
     )
     for name, own in seconds.items():
         base = seconds["formarium, compiled" if "compiled" in name else "formarium"]
-        ratio = statistics.median(b / a for a, b in zip(base, own, strict=True))
         size = sum(p.numel() for p in peers[name.removesuffix(", compiled")][0].parameters())
         table.row(
-            name, f"{size:,}", f"{1e3 * statistics.median(own):.0f} ms", f"{1e3 * min(own):.0f} ms", f"{ratio:.2f}x"
+            name,
+            f"{size:,}",
+            f"{1e3 * statistics.median(own):.0f} ms",
+            f"{1e3 * min(own):.0f} ms",
+            f"{ratio(base, own):.2f}x",
         )
     return table
 
@@ -138,11 +141,8 @@ def decoding(repeats: int) -> Table:
         ("", "tokens a second", "formarium is faster by", "formarium, compiled, by"),
     )
     for name, own in seconds.items():
-        ratios = (
-            statistics.median(b / a for a, b in zip(seconds[base], own, strict=True))
-            for base in ("formarium", "formarium, compiled")
-        )
-        table.row(name, f"{NEW / statistics.median(own):.0f}", *(f"{ratio:.2f}x" for ratio in ratios))
+        ratios = (f"{ratio(seconds[base], own):.2f}x" for base in ("formarium", "formarium, compiled"))
+        table.row(name, f"{NEW / statistics.median(own):.0f}", *ratios)
     return table
 
 
@@ -183,8 +183,7 @@ def parts(repeats: int, compiled: bool) -> Table:
         f"Parts in the same decoder at equal parameters, {title}", ("", "paper", "median", "against the baseline")
     )
     for name, own in seconds.items():
-        ratio = statistics.median(a / b for a, b in zip(own, base, strict=True))
-        table.row(name, PARTS[name][0], f"{1e3 * statistics.median(own):.0f} ms", f"{ratio:.3f}x")
+        table.row(name, PARTS[name][0], f"{1e3 * statistics.median(own):.0f} ms", f"{ratio(base, own):.3f}x")
     return table
 
 

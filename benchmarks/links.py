@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from report import Table, write
+from report import Table, ratio, write
 from torch import Tensor, nn
 
 from formarium.lab.timing import interleaved
@@ -89,8 +89,8 @@ def ranking(task: Links, peer: Any, repeats: int) -> Table:
     )
     for name, own_seconds in seconds.items():
         middle = statistics.median(own_seconds)
-        ratio = statistics.median(b / a for a, b in zip(seconds["formarium, ComplEx"], own_seconds, strict=True))
-        table.row(name, f"{middle:.1f} s", f"{queries / middle:,.0f}", f"{ratio:.2f}x")
+        times = ratio(seconds["formarium, ComplEx"], own_seconds)
+        table.row(name, f"{middle:.1f} s", f"{queries / middle:,.0f}", f"{times:.2f}x")
     return table
 
 
@@ -167,9 +167,8 @@ def training(peer: Any, data: str, repeats: int) -> Table:
     )
     for name, own in seconds.items():
         same = name.replace("PyKEEN", "formarium")
-        ratio = statistics.median(b / a for a, b in zip(seconds[same], own, strict=True))
         middle = statistics.median(own)
-        table.row(name, f"{1e3 * middle:.0f} ms", f"{BATCH / middle:,.0f}", f"{ratio:.2f}x")
+        table.row(name, f"{1e3 * middle:.0f} ms", f"{BATCH / middle:,.0f}", f"{ratio(seconds[same], own):.2f}x")
     return table
 
 

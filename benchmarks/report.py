@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import statistics
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,11 @@ _HOW = (
     "All rows of a table ran in one process, in turn within each round; times are medians over rounds, ratios medians "
     "of the ratios of each round.\n"
 )
+
+
+def ratio(base: Sequence[float], own: Sequence[float]) -> float:
+    """How many times as long as the base: the median over rounds."""
+    return statistics.median(b / a for a, b in zip(base, own, strict=True))
 
 
 class Table:

@@ -41,3 +41,14 @@ def data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the folder of real data sets, which FORMARIUM_DATA can name")
     return folder
+
+
+@pytest.fixture
+def _brec(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pairs of BREC from the folder of real data sets; skips where it has none."""
+    from formarium.tasks.graphs import brec
+
+    if not list((data / "brec").glob("brec_pairs.tsv*")):
+        pytest.skip("needs the pairs of BREC below FORMARIUM_DATA")
+    monkeypatch.setenv("FORMARIUM_DATA", str(data))
+    brec.pairs.cache_clear()

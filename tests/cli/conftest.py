@@ -82,6 +82,7 @@ def short(corpus: Path) -> list[str]:
         "model.width": 16,
         "model.depth": 1,
         "model.heads": 2,
+        "model.init_std": 0.02,
         "steps": 8,
         "batch_size": 4,
     }

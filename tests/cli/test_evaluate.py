@@ -46,7 +46,7 @@ def test_other_splits_settings_and_texts(run: Run, trained: Path, tmp_path: Path
     assert loss("-s", f"corpus={other}") == loss(
         "--task", f"Language(corpus={other}, context=16)", "-s", "validation=0.1"
     )
-    assert loss("-s", f"corpus={other}") != own
+    assert loss("-s", f"corpus={other}") > own
 
 
 @pytest.mark.parametrize(

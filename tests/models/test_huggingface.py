@@ -33,7 +33,7 @@ TOKENS = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
 
 def decoder(**changes: object) -> Decoder:
     torch.manual_seed(1)
-    base = Decoder.Config(vocabulary=31, width=24, depth=2, heads=4, kv_heads=2, max_length=32)
+    base = Decoder.Config(vocabulary=31, width=24, depth=2, heads=4, kv_heads=2, max_length=32, init_std=0.02)
     model: Decoder = base.override(changes).build()
     for parameter in model.parameters():
         parameter.data += 0.2 * torch.randn_like(parameter)
@@ -147,6 +147,14 @@ def test_beam_search_remembers_the_right_beams(changes: dict[str, object]) -> No
     options: dict[str, Any] = {"max_new_tokens": 6, "num_beams": 3, "do_sample": False, "pad_token_id": 0}
     cached = face.generate(TOKENS, **options)
     assert torch.equal(cached, face.generate(TOKENS, use_cache=False, **options))
+    with torch.no_grad():
+        greedy = face.generate(TOKENS, max_new_tokens=6, do_sample=False, pad_token_id=0)
+
+        def likelihood(rows: torch.Tensor) -> torch.Tensor:
+            scores = face(rows).logits[:, 5:-1].log_softmax(-1)
+            return scores.gather(-1, rows[:, 6:, None]).sum((1, 2))
+
+        assert (likelihood(cached) >= likelihood(greedy) - 1e-4).all()
 
 
 def test_sampling_follows_torchs_seed() -> None:

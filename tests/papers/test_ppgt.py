@@ -1,7 +1,5 @@
 """What PPGT's claims measure with."""
 
-from pathlib import Path
-
 import networkx as nx
 import numpy as np
 import pytest
@@ -11,14 +9,6 @@ from formarium.tasks.graphs import brec
 from formarium.tasks.graphs.graph import make_graph
 
 QUICK = {"protocol": {"epochs": 2, "warmup": 1, "copies": 20}, "model": {**ppgt._SMALL, "depth": 1}}
-
-
-@pytest.fixture
-def _brec(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not list((data / "brec").glob("brec_pairs.tsv*")):
-        pytest.skip("needs the pairs of BREC below FORMARIUM_DATA")
-    monkeypatch.setenv("FORMARIUM_DATA", str(data))
-    brec.pairs.cache_clear()
 
 
 @pytest.mark.parametrize("function", [ppgt.scales_kept, ppgt.distances, ppgt.symmetries])

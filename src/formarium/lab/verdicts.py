@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from formarium.lab.claim import SCALES
+
 
 def published() -> Path:
     """The folder of records that come with the library."""
@@ -12,7 +14,7 @@ def published() -> Path:
 
 def published_verdicts() -> dict[str, dict[str, str]]:
     """Paper to claim to verdict, of the largest scale at which each claim was put to the proof."""
-    order = {"demo": 0, "laptop": 1, "gpu": 2, "paper": 3}
+    order = {scale: rank for rank, scale in enumerate(SCALES)}
     best: dict[tuple[str, str], tuple[int, str]] = {}
     for path in published().glob("*/*.json"):
         data = json.loads(path.read_text(encoding="utf-8"))

@@ -34,7 +34,8 @@ class Decoder(Model):
     """Tokens (B, T) to scores of the next token (B, T, vocabulary).
 
     The defaults are the strong baseline of today: pre-norm RMSNorm, RoPE, SwiGLU, no biases, tied tables.
-    softcap: scores become c tanh(score / c). Raises ConfigError when the parts do not fit together.
+    softcap: scores become c tanh(score / c). init_std: see ``initialise``. Raises ConfigError when the parts do not fit
+    together.
     """
 
     @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Encoder(Model):
 
     stem_norm: the embedded tokens are normed before they are given places (as BERT does). final_norm: behind the last
     block, by default only where blocks norm what they read. outputs: how many scores a linear head gives each token.
-    Raises ConfigError when the parts do not fit together.
+    init_std: see ``initialise``. Raises ConfigError when the parts do not fit together.
     """
 
     @dataclass(frozen=True)

@@ -186,6 +186,7 @@ def step_seconds(
 
     from formarium.config import parse
     from formarium.lab.timing import interleaved
+    from formarium.models.compiling import compiled as compile_model
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base: Any = parse(model)
@@ -202,7 +203,7 @@ def step_seconds(
 
     models: dict[str, Any] = {n: base.override({"position": p}).build().to(device) for n, p in positions.items()}
     if compiled:
-        models = {name: torch.compile(own) for name, own in models.items()}
+        models = {name: compile_model(own) for name, own in models.items()}
     seconds = interleaved({name: step(own) for name, own in models.items()}, repeats)
     return {name: {"seconds": statistics.median(own)} for name, own in seconds.items()}
 

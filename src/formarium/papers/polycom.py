@@ -158,6 +158,7 @@ def step_seconds(
     from formarium.lab.matching import count_parameters, match_parameters
     from formarium.lab.timing import training_seconds
     from formarium.models import Decoder
+    from formarium.models.compiling import compiled as compile_model
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     base = Decoder.Config(vocabulary=4096, width=width, depth=depth, heads=max(1, width // 64), max_length=512)
@@ -167,7 +168,7 @@ def step_seconds(
         mixer = "SwiGLU" if name == "SwiGLU" else f"FeedForward(activation={name})"
         config = match_parameters(base.override({"channel_mixer": mixer}), target, "channel_mixer.hidden")
         model = config.build().to(device)
-        models[name] = torch.compile(model) if compiled else model
+        models[name] = compile_model(model) if compiled else model
     tokens = torch.randint(base.vocabulary, (batch, 512), generator=torch.Generator().manual_seed(seed)).to(device)
     seconds = training_seconds(models, tokens, repeats)
     return {name: {"seconds": statistics.median(own)} for name, own in seconds.items()}

@@ -10,14 +10,6 @@ from formarium.tasks.graphs import brec
 WALKS = {"basic": 60, "simple_regular": 50, "strongly_regular": 0, "extension": 100, "cfi": 26}
 
 
-@pytest.fixture
-def _brec(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not list((data / "brec").glob("brec_pairs.tsv*")):
-        pytest.skip("needs the pairs of BREC below FORMARIUM_DATA")
-    monkeypatch.setenv("FORMARIUM_DATA", str(data))
-    brec.pairs.cache_clear()
-
-
 @pytest.mark.usefixtures("_brec")
 @pytest.mark.parametrize(
     ("test", "told"),

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from formarium.parts.token_mixers.attend import attend
+from formarium.parts.token_mixers.distance import with_key_norms
+
 _VECTOR = 16  # numbers; of shorter rows torch takes the softmax one number at a time
 
 
@@ -51,9 +54,9 @@ class _PairAttention(torch.autograd.Function):
         batch, heads, length, _ = bias.shape
         if torch.is_grad_enabled():  # to be differentiated once more: through operations that autograd knows
             q, k, v = joined.unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-            scores = ctx.scale * (q @ k.mT - ctx.key_norm * k.square().sum(-1)[:, :, None]) + bias
-            scores = scores if hidden is None else scores + hidden
-            mixed = ((torch.softmax(scores, dim=-1) * factor) @ v).transpose(1, 2).flatten(2)
+            q, k = with_key_norms(q, k, ctx.key_norm) if ctx.key_norm else (q, k)
+            added = bias if hidden is None else bias + hidden
+            mixed = attend(q, k, v, bias=added, factor=factor, scale=ctx.scale).transpose(1, 2).flatten(2)
             return *torch.autograd.grad(mixed, (joined, bias, factor), gradient, create_graph=True), None, None, None
         q, k, v = qkv
         g = gradient.unflatten(2, (heads, -1)).permute(2, 0, 3, 1).flatten(0, 1)
