@@ -10,6 +10,7 @@ from formarium.config import ConfigError
 from formarium.errors import DataError
 from formarium.models import GraphTransformer
 from formarium.models import graph_transformer as module
+from formarium.models.compiling import compiled
 from formarium.parts import NoPE, RandomWalkStem
 from formarium.parts.stems.random_walk import random_walks
 from formarium.tasks.graphs import brec
@@ -224,3 +225,18 @@ def test_says_what_is_missing_of_the_graphs() -> None:
         model()(graph["adjacency"], nodes=graph["nodes"])
     with pytest.raises(DataError, match="walks of 3 steps, where the model takes 5"):
         model()(**graph, walks=random_walks(graph["adjacency"], 3))
+
+
+def test_compiled_layer_by_layer_it_is_the_same_model() -> None:
+    plain = config().build()
+    own = config().build()
+    own.load_state_dict(plain.state_dict())
+    fast = compiled(own)
+    for graphs in ([one(5, 0), one(7, 1)], [one(9, 2), one(4, 3), one(6, 4)]):
+        answers, found = plain(**batch(graphs)), fast(**batch(graphs))
+        torch.testing.assert_close(found, answers, rtol=1e-4, atol=1e-5)
+        answers.square().sum().backward()
+        found.square().sum().backward()
+    for (name, one_of), (also, other) in zip(plain.named_parameters(), own.named_parameters(), strict=True):
+        assert name == also
+        torch.testing.assert_close(other.grad, one_of.grad, rtol=1e-3, atol=1e-5)

@@ -56,7 +56,7 @@ def test_matches_its_equation() -> None:
 
 @pytest.mark.parametrize("gate", [True, False])
 def test_layers_prepared_together_are_those_prepared_one_by_one(gate: bool) -> None:
-    layers = [PairBias(3, 6, layer=i, config=PairBias.Config(gate=gate)).double() for i in range(4)]
+    layers = [PairBias(3, 6, config=PairBias.Config(gate=gate)).double() for _ in range(4)]
     pairs = torch.randn(2, 5, 7, 6, dtype=torch.double, requires_grad=True)
     together = prepare_together(layers, context(pairs))
     for layer, (phi, factor) in zip(layers, together, strict=True):
@@ -88,7 +88,7 @@ def test_says_so_where_there_are_no_pair_features() -> None:
 
 
 def test_pairs_prepared_once_a_kind_are_those_prepared_one_by_one() -> None:
-    layers = [PairBias(3, 6, layer=i).double() for i in range(2)]
+    layers = [PairBias(3, 6).double() for _ in range(2)]
     kinds, features = torch.randint(4, (2, 5, 5)), torch.randn(4, 6, dtype=torch.double)
     each = context(features[kinds])
     for one, other in zip(

@@ -230,13 +230,17 @@ class GraphTransformer(Model):
             context.shared = self.position.prepare(context)
         return x, context
 
+    def regions(self) -> list[nn.Module]:
+        return [self.stem, *self.blocks]
+
     def encode(self, x: Tensor, context: Context) -> Tensor:
         """What the head reads of each token: (B, T, D) as ``stems`` left it to (B, T, D)."""
+        contexts = [context] * len(self.blocks)
         if context.pairs is not None and self._together:
             layers = [cast(PairBias, cast(Block, block).token_mixer.position) for block in self.blocks]
-            context = replace(context, shared=prepare_together(layers, context))
-        for block in self.blocks:
-            x = block(x, context)
+            contexts = [replace(context, shared=prepared) for prepared in prepare_together(layers, context)]
+        for block, own in zip(self.blocks, contexts, strict=True):
+            x = block(x, own)
         return cast(Tensor, self.norm(x))
 
     def answer(self, x: Tensor, context: Context, links: Tensor | None = None) -> Tensor:
@@ -301,7 +305,8 @@ class GraphTransformer(Model):
             found = F.embedding(pick(marks.expand(shape)), F.pad(self.token_pairs, (0, 0, 1, 0)))
             added = found if added is None else added + found
         keys, queries = pick(degree[:, None, :].expand(shape)), pick(degree[:, :, None].expand(shape))
-        return self.stem.pairs(walks, keys, queries, pick(order[:, None, None].expand(shape)), added)
+        features: Tensor = self.stem(walks, keys, queries, pick(order[:, None, None].expand(shape)), added)
+        return features
 
     def _linked(self, x: Tensor, context: Context, links: Tensor | None, extra: int) -> Tensor:
         """What the head reads of the pairs ``links`` (L, 3), the same in both orders: (L, 2 D + E)."""

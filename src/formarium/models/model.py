@@ -35,6 +35,10 @@ class Model(Configurable, nn.Module):
         parameters = (p for p in self.parameters() if p.requires_grad)
         return sum(p.numel() for p in parameters if embeddings or id(p) not in tables)
 
+    def regions(self) -> list[nn.Module]:
+        """What a compiler takes one by one: for models whose inputs have another shape at each step; else nothing."""
+        return []
+
     def save_pretrained(self, folder: str | Path) -> None:
         """Writes config.json and model.safetensors, each whole or not at all."""
         folder = Path(folder)

@@ -31,9 +31,9 @@ class PairBias(Position):
     acts: ClassVar[frozenset[str]] = frozenset({"bias", "scale"})
     shared: bool = False
 
-    def __init__(self, heads: int, pair_width: int, layer: int = 0, config: Config | None = None) -> None:
+    def __init__(self, heads: int, pair_width: int, config: Config | None = None) -> None:
         super().__init__()
-        self.config, self.heads, self.layer = config or self.Config(), heads, layer
+        self.config, self.heads = config or self.Config(), heads
         self.project = nn.Linear(pair_width, 2 * heads if self.config.gate else heads)
 
     def prepare(
@@ -41,7 +41,7 @@ class PairBias(Position):
     ) -> tuple[Tensor, Tensor | None]:
         """phi, and 1 + psi where there is a gate, each (B, H, T, S)."""
         if context.shared is not None:
-            return cast(tuple[Tensor, Tensor | None], context.shared[self.layer])
+            return cast(tuple[Tensor, Tensor | None], context.shared)
         return prepare_together([self], context)[0]
 
     def bias(self, prepared: tuple[Tensor, Tensor | None]) -> Tensor:
@@ -52,7 +52,7 @@ class PairBias(Position):
 
 
 def prepare_together(layers: Sequence[PairBias], context: Context) -> list[tuple[Tensor, Tensor | None]]:
-    """What each layer prepares of the pairs of a context, by one product: ``context.shared`` for these layers."""
+    """What each layer prepares of the pairs of a context, by one product: the ``shared`` of each one's context."""
     if context.pairs is None:
         raise FormariumError("PairBias reads features of pairs, which the context of these tokens does not have")
     heads, gate = layers[0].heads, layers[0].config.gate

@@ -120,16 +120,7 @@ class RandomWalkStem(Part):
                 nn.init.zeros_(linear.bias)
         nn.init.zeros_(self.pair_up.bias)
 
-    def nodes(self, stays: Tensor, degree: Tensor, order: Tensor) -> Tensor:
-        """Features of nodes (B, N, D): stays (B, N, K + 1) probabilities of being back, degree (B, N), order (B,)."""
-        x: Tensor = self.node_walks(stays)
-        if self.node_degree is not None:
-            x = x + self.node_degree(degree.log1p()[..., None])
-        if self.node_order is not None:
-            x = x + self.node_order(order.log1p()[:, None, None])
-        return x
-
-    def pairs(
+    def forward(
         self, walks: Tensor, key_degree: Tensor, query_degree: Tensor, order: Tensor, added: Tensor | None = None
     ) -> Tensor:
         """Features of pairs (..., E) from their walks (..., K + 1).
@@ -149,3 +140,12 @@ class RandomWalkStem(Part):
         if self.pre_norm is not None:
             e = self.pre_norm(e)
         return cast(Tensor, self.norm(self.blocks(e)))
+
+    def nodes(self, stays: Tensor, degree: Tensor, order: Tensor) -> Tensor:
+        """Features of nodes (B, N, D): stays (B, N, K + 1) probabilities of being back, degree (B, N), order (B,)."""
+        x: Tensor = self.node_walks(stays)
+        if self.node_degree is not None:
+            x = x + self.node_degree(degree.log1p()[..., None])
+        if self.node_order is not None:
+            x = x + self.node_order(order.log1p()[:, None, None])
+        return x
