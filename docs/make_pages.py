@@ -123,9 +123,9 @@ def claim_section(claim: Claim, record: Record | None, shown: dict[str, str]) ->
 
 
 def arms_table(record: Record) -> list[str]:
-    steps, unit = record.budget.get("steps"), record.unit
+    unit = record.unit
     lines = [
-        f"{steps} steps each:",
+        f"{record.length} each:".capitalize(),
         "",
         f"| variant | {record.measure} | learning rate | parameters | {unit}/s | peak memory |",
         "|---|---:|---:|---:|---:|---:|",

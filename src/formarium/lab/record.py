@@ -114,6 +114,12 @@ class Record:
         return self.headline if self.split == "validation" else f"{self.headline} ({self.split})"
 
     @property
+    def length(self) -> str:
+        """How long its trainings were: the steps, or the most of them where each counts epochs of its own."""
+        most = "at most " if any(arm.training.get("epochs") for arm in self.arms) else ""
+        return f"{most}{self.budget.get('steps', 0)} steps"
+
+    @property
     def file_name(self) -> str:
         return f"{self.claim}.{self.scale}.json"
 

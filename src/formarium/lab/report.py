@@ -55,8 +55,7 @@ def effect_text(finding: Finding) -> str:
 
 
 def _arm_table(record: Record) -> Table:
-    steps = record.budget.get("steps", 0)
-    table = Table(title=f"{record.paper}: {len(record.arms)} variants, {steps} steps, {record.seeds} seeds")
+    table = Table(title=f"{record.paper}: {len(record.arms)} variants, {record.length}, {record.seeds} seeds")
     table.add_column("variant", overflow="fold")
     for column in (record.measure, "rate", "parameters", f"{record.unit}/s", "step", "memory"):
         table.add_column(column, justify="right")
