@@ -59,7 +59,7 @@ _OFFICIAL: dict[str, Any] = {
 }
 
 
-def _synthetic(task: str, quick_steps: int, steps: int) -> Comparison:
+def _synthetic(task: str, quick_steps: int, steps: int, minutes: float) -> Comparison:
     return Comparison(
         task=task,
         model="Encoder(width=48, depth=2, heads=4)",
@@ -69,7 +69,7 @@ def _synthetic(task: str, quick_steps: int, steps: int) -> Comparison:
         variants=_PLACES,
         settings={
             "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=1.2, steps=quick_steps, variants=_QUICK),
-            "laptop": Setting(learning_rates=(0.5, 1.0), minutes=4.0, steps=steps),
+            "laptop": Setting(learning_rates=(0.5, 1.0), minutes=minutes, steps=steps),
             "gpu": Setting(
                 model={"width": 128, "depth": 3, "heads": 8},
                 task={"length": 32, "vocabulary": 100},
@@ -82,8 +82,8 @@ def _synthetic(task: str, quick_steps: int, steps: int) -> Comparison:
     )
 
 
-_WHERE = _synthetic("PositionIdentification", quick_steps=600, steps=1500)
-_EVEN = _synthetic("EvenTokens(vocabulary=20)", quick_steps=1000, steps=2500)
+_WHERE = _synthetic("PositionIdentification", quick_steps=600, steps=1500, minutes=4.0)
+_EVEN = _synthetic("EvenTokens(vocabulary=20)", quick_steps=1000, steps=2500, minutes=14.0)
 
 _LANGUAGE = Comparison(
     task="Language",
