@@ -15,7 +15,7 @@ from formarium.config import ConfigError
 from formarium.errors import DataError, FormariumError
 from formarium.lab import record as records
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Reproduction, Setting, Variant
-from formarium.lab.comparison import arms_of, compare
+from formarium.lab.comparison import arms_of, compare, few_digits
 from formarium.lab.prove import Options, prove
 from formarium.lab.report import print_records, write_html
 from formarium.lab.runs import Run, execute, finished
@@ -143,6 +143,14 @@ def test_claims_that_share_an_experiment_share_its_runs(monkeypatch: pytest.Monk
     first, second = prove(card(CLAIM, other), "demo", (), Options(processes=1))
     assert [a.metrics for a in first.arms] == [a.metrics for a in second.arms]
     assert first.budget == second.budget
+
+
+@pytest.mark.parametrize(
+    ("steps", "taken"),
+    [(0, 0), (9, 9), (10, 10), (14, 10), (99, 70), (210, 200), (240, 200), (1499, 1000)],
+)
+def test_a_little_faster_or_slower_makes_the_same_runs(steps: int, taken: int) -> None:
+    assert few_digits(steps) == taken
 
 
 def test_minutes_become_steps_by_the_measured_speed() -> None:

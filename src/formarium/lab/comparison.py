@@ -274,8 +274,7 @@ def _budget(
     if steps is None and setting.minutes is not None:
         runs = setting.seeds + (len(setting.learning_rates) if len(setting.learning_rates) > 1 else 0)
         once = sum(cost.step_seconds for cost in costs if math.isfinite(cost.step_seconds)) * runs / processes
-        steps = int(setting.minutes * 60 * _SAFETY / max(once, 1e-9))
-        steps = steps // 10 * 10 if steps >= 100 else steps
+        steps = few_digits(int(setting.minutes * 60 * _SAFETY / max(once, 1e-9)))
         if setting.steps is not None:
             steps = min(steps, setting.steps)
         if steps < _FEWEST:
@@ -284,6 +283,18 @@ def _budget(
     steps = steps if steps is not None else setting.steps
     assert steps is not None
     return Budget(steps, setting.minutes, processes, threads)
+
+
+def few_digits(steps: int) -> int:
+    """The largest of 1, 1.5, 2, 3, 5 and 7 times a power of ten that is no more, for at least 10 steps.
+
+    Speeds are never measured twice alike; so a proof repeated on one machine mostly makes the same runs, to the same
+    numbers.
+    """
+    if steps < 10:
+        return steps
+    power = 10 ** (len(str(steps)) - 2)
+    return max(first * power for first in (10, 15, 20, 30, 50, 70) if first * power <= steps)
 
 
 def with_seeds(setting: Setting, seeds: int | None, minutes: float | None) -> Setting:
