@@ -57,7 +57,7 @@ class Context:
     pair_kinds: tuple[Tensor, Tensor] | None = None
     past: int = 0
     penalties: list[Tensor] | None = None
-    shared: Any = None  # what a position shared by all layers has prepared once
+    shared: Any = None  # what a position has prepared beforehand
     _visible: dict[tuple[bool, int | None], Tensor | None] = field(default_factory=dict, repr=False)
 
     @property

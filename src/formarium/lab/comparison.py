@@ -293,7 +293,7 @@ def few_digits(steps: int) -> int:
     """
     if steps < 10:
         return steps
-    power = 10 ** (len(str(steps)) - 2)
+    power: int = 10 ** (len(str(steps)) - 2)
     return max(first * power for first in (10, 15, 20, 30, 50, 70) if first * power <= steps)
 
 

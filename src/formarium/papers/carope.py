@@ -9,8 +9,8 @@ _MAIN = ("RoPE", "CARoPE", "trainable frequencies", "ALiBi", "NoPE")
 
 _TRAINED = Comparison(
     task="Language",
-    model="Decoder(width=128, depth=4, heads=4)",
-    training="Training(batch_size=16, learning_rate=0.003)",
+    model="Decoder(width=96, depth=3, heads=4)",
+    training="Training(batch_size=8, learning_rate=0.003)",
     variants=(
         Variant("RoPE", {"position": "RoPE"}),
         Variant("CARoPE", {"position": "CARoPE"}, note="with the bias that makes it RoPE at the first step"),
@@ -37,13 +37,12 @@ _TRAINED = Comparison(
         "demo": Setting(
             model={"width": 64, "depth": 2},
             task={"evaluation_tokens": 16384},
-            training={"batch_size": 8},
             learning_rates=(1.0,),
             minutes=1.2,
             steps=400,
             variants=("RoPE", "CARoPE", "trainable frequencies"),
         ),
-        "laptop": Setting(model={"width": 96, "depth": 3}, training={"batch_size": 8}, seeds=5, minutes=28.0),
+        "laptop": Setting(seeds=5, minutes=28.0),
         "gpu": Setting(
             model={"width": 384, "depth": 6, "heads": 6},
             task={"context": 512, "tokenizer": "bpe:4096"},

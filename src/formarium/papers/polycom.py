@@ -45,20 +45,19 @@ _PAPER: dict[str, Any] = {
 
 _TRAINED = Comparison(
     task="Language",
-    model="Decoder(width=128, depth=4, heads=4)",
-    training="Training(batch_size=16, learning_rate=0.003)",
+    model="Decoder(width=96, depth=3, heads=4)",
+    training="Training(batch_size=8, learning_rate=0.003)",
     variants=_VARIANTS,
     probes=("formarium.papers.polycom:ranks",),
     settings={
         "demo": Setting(
             model={"width": 64, "depth": 2},
             task={"evaluation_tokens": 16384},
-            training={"batch_size": 8},
             learning_rates=(1.0,),
             minutes=2.0,
             steps=400,
         ),
-        "laptop": Setting(model={"width": 96, "depth": 3}, training={"batch_size": 8}, seeds=5, minutes=28.0),
+        "laptop": Setting(seeds=5, minutes=28.0),
         "gpu": Setting(**_GPU, minutes=28.0),
         "paper": Setting(**_PAPER, steps=954000, learning_rates=(1.0,)),
     },
@@ -66,19 +65,18 @@ _TRAINED = Comparison(
 
 _MUON = Comparison(
     task="Language",
-    model="Decoder(width=128, depth=4, heads=4)",
-    training="Training(batch_size=16, learning_rate=0.003, optimizer='muon')",
+    model="Decoder(width=96, depth=3, heads=4)",
+    training="Training(batch_size=8, learning_rate=0.003, optimizer='muon')",
     variants=tuple(v for v in _VARIANTS if v.name in ("SwiGLU", "PolyNorm", "SquaredReLU")),
     settings={
         "demo": Setting(
             model={"width": 64, "depth": 2},
             task={"evaluation_tokens": 16384},
-            training={"batch_size": 8},
             learning_rates=(1.0,),
             minutes=1.2,
             steps=400,
         ),
-        "laptop": Setting(model={"width": 96, "depth": 3}, training={"batch_size": 8}, seeds=5, minutes=14.0),
+        "laptop": Setting(seeds=5, minutes=14.0),
         "gpu": Setting(**_GPU, minutes=28.0),
         "paper": Setting(**_PAPER, steps=954000, learning_rates=(1.0,)),
     },
