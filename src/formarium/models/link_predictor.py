@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from formarium.block import Placement
 from formarium.config import BaseConfig
 from formarium.context import Context
-from formarium.models.model import built, initialise
+from formarium.models.model import built, initialise, start_spread
 from formarium.models.stack import build_stack, enter, surroundings
 from formarium.models.triple_scorer import TripleScorer
 from formarium.parts.channel_mixers.feed_forward import FeedForward
@@ -30,8 +30,9 @@ class LinkPredictor(TripleScorer):
     """score(t) = <z, e_t> + b_t, with z what the first of the tokens [relation, head] becomes.
 
     cls: one more trained token stands before them, and z is what that one becomes: [cls, head, relation]. The position
-    tells the roles of tokens apart. dropout: of the embedded tokens, of what each block adds and of z. The defaults are
-    those of CAT at a small width; single geometries and other mixtures are settings of ``token_mixer``.
+    tells the roles of tokens apart. dropout: of the embedded tokens, of what each block adds and of z. init_std: see
+    ``initialise``. The defaults are those of CAT at a small width; single geometries and other mixtures are settings of
+    ``token_mixer``.
     """
 
     @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class LinkPredictor(TripleScorer):
         placement: Placement = "pre"
         cls: bool = False
         dropout: float = 0.0
-        init_std: float = 0.02
+        init_std: float | None = None
 
     config: Config
     model_type: ClassVar[str] = "formarium-link-predictor"
@@ -59,7 +60,11 @@ class LinkPredictor(TripleScorer):
         table = TokenEmbedding.Config()
         self.entities = cast(TokenEmbedding, table.build(vocabulary=config.entities, **around))
         self.relations = cast(TokenEmbedding, table.build(vocabulary=2 * config.relations, **around))
-        self.cls = nn.Parameter(config.init_std * torch.randn(config.width)) if config.cls else None
+        self.cls = (
+            nn.Parameter(start_spread(config.init_std, config.width) * torch.randn(config.width))
+            if config.cls
+            else None
+        )
         self.position, self.blocks = build_stack(
             around,
             config.depth,

@@ -115,6 +115,11 @@ def built(config: BaseConfig, kind: type[T], slot: str, **surroundings: object) 
     return part
 
 
+def start_spread(std: float | None, width: int) -> float:
+    """The standard deviation that weights start with: std, or SmallInit's sqrt(2 / 5 width) where that is None."""
+    return (2 / (5 * width)) ** 0.5 if std is None else std
+
+
 def initialise(model: nn.Module, std: float | None, depth: int, width: int) -> None:
     """Linear maps and token tables from a normal cut at 3 std; what writes into the residual stream / sqrt(2 depth).
 
@@ -122,7 +127,7 @@ def initialise(model: nn.Module, std: float | None, depth: int, width: int) -> N
     a width of 1,000. A narrow model with 0.02 itself passes next to nothing on, and stays with the frequencies of
     tokens for hundreds of steps. Parts that hold bare parameters keep the start that their paper gives them.
     """
-    std = (2 / (5 * width)) ** 0.5 if std is None else std
+    std = start_spread(std, width)
     for module in model.modules():
         if isinstance(module, nn.Linear):
             scale = std / (2 * depth) ** 0.5 if isinstance(module, ResidualLinear) else std

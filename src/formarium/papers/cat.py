@@ -40,7 +40,7 @@ def _completing(data: str, quick: int, part: int, minutes: float) -> Comparison:
     return Comparison(
         task=f"Links(data={data})",
         model="LinkPredictor(width=32, depth=1, heads=4)",
-        training="Training(batch_size=256, learning_rate=0.003, weight_decay=0.01)",
+        training="Training(batch_size=256, learning_rate=0.02, weight_decay=0.01)",
         variants=(*_MIXERS, *_EMBEDDINGS),
         split="test",
         settings={
@@ -55,7 +55,7 @@ def _completing(data: str, quick: int, part: int, minutes: float) -> Comparison:
                 task={"entities": part, "evaluation_triples": 2000},
                 learning_rates=(0.5, 1.0),
                 minutes=minutes,
-                variants=_NAMES,
+                variants=(*_NAMES, "ComplEx"),
             ),
             "gpu": Setting(**large, minutes=28.0),
             "paper": Setting(
@@ -73,7 +73,7 @@ _WORDNET = _completing("WN18RR", quick=2000, part=6000, minutes=5.0)
 _MADE = Comparison(
     task="Links(data=Geometries())",
     model="LinkPredictor(width=16, depth=1, heads=2)",
-    training="Training(batch_size=256, learning_rate=0.005, weight_decay=0.01)",
+    training="Training(batch_size=256, learning_rate=0.02, weight_decay=0.01)",
     variants=_MIXERS,
     split="test",
     probes=("formarium.papers.cat:what_routers_tell",),
