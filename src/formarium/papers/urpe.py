@@ -59,14 +59,23 @@ _OFFICIAL: dict[str, Any] = {
 }
 
 
-def _synthetic(task: str, quick_steps: int, steps: int, minutes: float) -> Comparison:
+_FEW = Variant(
+    "bias, few tokens",
+    {"position": _BIAS},
+    task={"vocabulary": 20},
+    matched=False,
+    note="control: where tokens repeat, a bias alone can find more places by comparing them",
+)
+
+
+def _synthetic(task: str, quick_steps: int, steps: int, minutes: float, *more: Variant) -> Comparison:
     return Comparison(
         task=task,
         model="Encoder(width=48, depth=2, heads=4)",
         training=(
             "Training(batch_size=24, learning_rate=0.002, weight_decay=0.0, schedule='linear', final=0.0, warmup=0.05)"
         ),
-        variants=_PLACES,
+        variants=(*_PLACES, *more),
         settings={
             "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=1.2, steps=quick_steps, variants=_QUICK),
             "laptop": Setting(learning_rates=(0.5, 1.0), minutes=minutes, steps=steps),
@@ -82,8 +91,8 @@ def _synthetic(task: str, quick_steps: int, steps: int, minutes: float) -> Compa
     )
 
 
-_WHERE = _synthetic("PositionIdentification", quick_steps=600, steps=1500, minutes=4.0)
-_EVEN = _synthetic("EvenTokens(vocabulary=20)", quick_steps=1000, steps=2500, minutes=14.0)
+_WHERE = _synthetic("PositionIdentification", 600, 1500, 4.0)
+_EVEN = _synthetic("EvenTokens(vocabulary=100)", 1000, 2000, 10.0, _FEW)
 
 _LANGUAGE = Comparison(
     task="Language",
@@ -482,8 +491,12 @@ CARD = Card(
                 Contrast("absolute", metric="accuracy", better="higher", margin=0.99, decides=False),
                 Contrast("bias and start token", metric="accuracy", better="higher", margin=0.99, decides=False),
                 Contrast("RoPE", metric="accuracy", better="lower", margin=0.99, decides=False),
+                Contrast("bias, few tokens", "relative bias", metric="accuracy", better="higher", decides=False),
             ),
-            notes="Half of the answers are the class behind the last even token, so that 50 % is easily had.",
+            notes=(
+                "Half of the answers are the class behind the last even token, so that 50 % is easily had. The paper "
+                "draws from 1,000 or 10,000 tokens; of 20, a bias alone learned most places (0.94 in 1,860 steps)."
+            ),
         ),
         Claim(
             key="language-modelling",
