@@ -140,7 +140,7 @@ _TIMED = Measurement(
     function="formarium.papers.comrope:step_seconds",
     settings={
         "demo": _timed("Vision(size=32, width=128, depth=2, heads=4)", batch=8, repeats=4),
-        "laptop": _timed("Vision(size=32, width=192, depth=4, heads=3)", batch=16, repeats=5),
+        "laptop": _timed("Vision(size=32, width=192, depth=4, heads=3)", batch=16, repeats=20),
         "gpu": _timed(_BASE, batch=64, repeats=20, compiled=True),
         "paper": _timed(_BASE, batch=64, repeats=50, compiled=True),
     },

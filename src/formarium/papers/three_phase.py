@@ -164,7 +164,7 @@ _TIMED = Measurement(
     function="formarium.lab.timing:step_seconds",
     settings={
         "demo": _timed("Decoder(width=96, depth=4, heads=6, kv_heads=3)", batch=2, length=256, repeats=9),
-        "laptop": _timed("Decoder(width=384, depth=12, heads=6, kv_heads=3)", batch=1, length=512, repeats=12),
+        "laptop": _timed("Decoder(width=384, depth=12, heads=6, kv_heads=3)", batch=1, length=512, repeats=30),
         "gpu": _timed(
             "Decoder(width=384, depth=12, heads=6, kv_heads=3)", batch=32, length=512, repeats=30, compiled=True
         ),
