@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Scale = Literal["demo", "laptop", "gpu", "paper"]
 SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
@@ -186,12 +186,16 @@ class Speedup:
 class Exact:
     """A computed equality or bound.
 
-    function: ``module:function`` called as (seed, **options), returning a list of checks, each a dict with ``name``,
-    ``value``, ``limit`` and ``holds``.
+    function: ``module:function`` called as (seed, **options), returning a list of ``formarium.checks.Check``.
     """
 
     function: str
     settings: Mapping[Scale, Setting]
+
+    @classmethod
+    def everywhere(cls, function: str, **options: Any) -> Self:
+        """The same check at every scale: most equations need no larger machine."""
+        return cls(function, {scale: Setting(options=options) for scale in SCALES})
 
 
 Requirement = Contrast | Interaction | Reproduction | Exponent | Speedup

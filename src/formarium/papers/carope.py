@@ -3,6 +3,7 @@
 import statistics
 from typing import Any
 
+from formarium.checks import Check, at_most
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
 _MAIN = ("RoPE", "CARoPE", "trainable frequencies", "ALiBi", "NoPE")
@@ -87,8 +88,7 @@ _TIMED = Measurement(
 
 
 def _checks(function: str, **options: Any) -> Exact:
-    settings = {s: Setting(options=options) for s in ("demo", "laptop", "gpu", "paper")}
-    return Exact(function=f"formarium.papers.carope:{function}", settings=settings)  # type: ignore[arg-type]
+    return Exact.everywhere(f"formarium.papers.carope:{function}", **options)
 
 
 def advance(model: Any, task: Any) -> dict[str, float]:
@@ -130,7 +130,7 @@ def training_rates(seed: int, depth: int, width: int, batch: int, repeats: int) 
     return {name: {"rate": tokens.numel() / statistics.median(own)} for name, own in seconds.items()}
 
 
-def starts_at_rope(seed: int, bias: bool) -> list[dict[str, Any]]:
+def starts_at_rope(seed: int, bias: bool) -> list[Check]:
     """Whether a decoder with CARoPE gives the scores of one with RoPE before any training."""
     import torch
 
@@ -149,12 +149,10 @@ def starts_at_rope(seed: int, bias: bool) -> list[dict[str, Any]]:
     with torch.no_grad():
         difference = float((rope(tokens) - carope(tokens)).abs().max())
     what = "the bias ln(exp(1/theta - 1) - 1)" if bias else "no bias, W = 0"
-    return [
-        {"name": f"scores equal RoPE's with {what}", "value": difference, "limit": 1e-6, "holds": difference < 1e-6}
-    ]
+    return [at_most(f"scores equal RoPE's with {what}", difference, 1e-6)]
 
 
-def phases_in_half_precision(seed: int, length: int = 8192) -> list[dict[str, Any]]:
+def phases_in_half_precision(seed: int, length: int = 8192) -> list[Check]:
     """How far running sums in bfloat16 and in float32 are from float64 after ``length`` tokens, in radians."""
     import torch
 
@@ -168,7 +166,7 @@ def phases_in_half_precision(seed: int, length: int = 8192) -> list[dict[str, An
             sums.append(total)
         error = float((torch.stack(sums).double() - exact).abs().max())
         name = f"running phase in {str(dtype).removeprefix('torch.')} after {length} tokens"
-        found.append({"name": name, "value": error, "limit": limit, "holds": error < limit})
+        found.append(at_most(name, error, limit))
     return found
 
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Scale, Setting, Variant
+from formarium.checks import Check, check
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 _SINGLE = {"Euclidean": "Attention", "hyperbolic": "HyperbolicAttention", "spherical": "SphericalAttention"}
 _FLAT = "three flat branches"
 _MIXERS = (
@@ -132,7 +132,7 @@ def what_routers_tell(model: Any, task: Any) -> dict[str, float]:
 _SIZES = {"FB15k-237": (14541, 237), "WN18RR": (40943, 11)}
 
 
-def overhead(seed: int, width: int, depth: int, heads: int) -> list[dict[str, Any]]:
+def overhead(seed: int, width: int, depth: int, heads: int) -> list[Check]:
     """What the routed model has more than one with flat attention alone, as shares: of all, and of the blocks alone.
 
     "About 5 %" is taken to be at most 7.5 %.
@@ -147,12 +147,12 @@ def overhead(seed: int, width: int, depth: int, heads: int) -> list[dict[str, An
         flat = routed.replace(token_mixer=parse("Attention"))
         grown, whole = count_parameters(routed) - count_parameters(flat), count_parameters(flat)
         name = f"{data}, {depth} blocks of width {width}: more parameters, embeddings counted"
-        found.append({"name": name, "value": grown / whole, "limit": 0.075, "holds": grown <= 0.075 * whole})
+        found.append(check(name, grown / whole, 0.075, grown <= 0.075 * whole))
         if data == "WN18RR":
             blocks = whole - count_parameters(flat.replace(depth=depth + 1)) + whole
             alone = (whole - blocks) * depth
             name = f"{depth} blocks of width {width} alone grow by more than half"
-            found.append({"name": name, "value": grown / alone, "limit": 0.5, "holds": grown > 0.5 * alone})
+            found.append(check(name, grown / alone, 0.5, grown > 0.5 * alone))
     return found
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Scale, Setting, Variant
+from formarium.checks import Check, at_most, equal
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
 _OFFICIAL = "EulerRoPE(start='random', scale=1.0)"
 
@@ -131,11 +132,9 @@ _TIMED = Measurement(
     },
 )
 
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
-
 
 def _checks(function: str) -> Exact:
-    return Exact(f"formarium.papers.complexformer:{function}", {scale: Setting() for scale in _SCALES})
+    return Exact.everywhere(f"formarium.papers.complexformer:{function}")
 
 
 def head_spread(model: Any, task: Any) -> dict[str, float]:
@@ -217,7 +216,7 @@ def next_token_losses(
     return found
 
 
-def causality(seed: int) -> list[dict[str, Any]]:
+def causality(seed: int) -> list[Check]:
     """Whether scores stay to the last bit when later tokens change, and whether decoding with kept keys gives them."""
     import torch
 
@@ -242,12 +241,12 @@ def causality(seed: int) -> list[dict[str, Any]]:
         steps = [model.step(tokens[:, :20], state)] + [model.step(tokens[:, i : i + 1], state) for i in range(20, 48)]
         decoded = float((torch.cat(steps, dim=1) - scores).abs().max())
     return [
-        {"name": "scores do not hear later tokens", "value": moved, "limit": 0.0, "holds": moved == 0.0},
-        {"name": "decoding with kept keys agrees", "value": decoded, "limit": 1e-10, "holds": decoded <= 1e-10},
+        equal("scores do not hear later tokens", moved, 0.0),
+        at_most("decoding with kept keys agrees", decoded, 1e-10),
     ]
 
 
-def parameters(seed: int) -> list[dict[str, Any]]:
+def parameters(seed: int) -> list[Check]:
     """What complex attention adds to a decoder with RoPE, at several shapes and at the repository's 8 x 512."""
     from formarium.config import parse
     from formarium.lab.matching import count_parameters
@@ -259,9 +258,9 @@ def parameters(seed: int) -> list[dict[str, Any]]:
         rope = count_parameters(base)
         added = count_parameters(base.replace(position=parse(_OFFICIAL))) - rope
         name = f"parameters added to {depth} layers of width {width}"
-        found.append({"name": name, "value": added, "limit": depth * width, "holds": added == depth * width})
+        found.append(equal(name, added, depth * width))
     share = added / rope
-    found.append({"name": "share of the model of 8 x 512", "value": share, "limit": 2e-4, "holds": share < 2e-4})
+    found.append(at_most("share of the model of 8 x 512", share, 2e-4))
     return found
 
 

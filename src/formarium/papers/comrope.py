@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from formarium.checks import Check, above, at_most, check, equal
 from formarium.lab.claim import (
     Card,
     Claim,
@@ -10,13 +11,11 @@ from formarium.lab.claim import (
     Exact,
     Interaction,
     Measurement,
-    Scale,
     Setting,
     Speedup,
     Variant,
 )
 
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 _LD, _AP, _LIERE = "ComRoPE(form='ld', block=8)", "ComRoPE(form='ap', block=8)", "LieRE(block=8)"
 
 # The published code moves patches by half of the standard deviation that the paper names (1 patch in its best runs).
@@ -148,7 +147,7 @@ _TIMED = Measurement(
 
 
 def _checks(function: str) -> Exact:
-    return Exact(f"formarium.papers.comrope:{function}", {scale: Setting() for scale in _SCALES})
+    return Exact.everywhere(f"formarium.papers.comrope:{function}")
 
 
 def lost_by_offset(model: Any, task: Any) -> dict[str, float]:
@@ -225,7 +224,7 @@ def _turned(position: Any, queries: Any, keys: Any, where: Any) -> tuple[Any, An
     return turned
 
 
-def offsets(seed: int) -> list[dict[str, Any]]:
+def offsets(seed: int) -> list[Check]:
     """How far scores move, in float64 and with random matrices, when all coordinates are moved by one offset.
 
     Scores are those of unit queries and keys; the last checks are of the answers of whole image models.
@@ -253,10 +252,10 @@ def offsets(seed: int) -> list[dict[str, Any]]:
     forms = [f"ComRoPE(form='{form}', block={block})" for form in ("ld", "ap") for block in (2, 4, 8)]
     for text in (*forms, "LieRE(block=2)"):
         value = moved(_position(text))
-        found.append({"name": f"{text}: scores stay", "value": value, "limit": 1e-10, "holds": value < 1e-10})
+        found.append(at_most(f"{text}: scores stay", value, 1e-10))
     for text in ("LieRE(block=4)", "LieRE(block=8)"):
         value = moved(_position(text))
-        found.append({"name": f"{text}: scores move", "value": value, "limit": 0.1, "holds": value > 0.1})
+        found.append(above(f"{text}: scores move", value, 0.1))
     images, move = torch.randn(2, 3, 16, 16, dtype=torch.float64), torch.tensor([0.7, -1.3], dtype=torch.float64)
     for text in (_LD, _AP, _LIERE):
         config = Vision.Config(size=16, width=48, depth=3, heads=3, position=parse(text))
@@ -266,11 +265,11 @@ def offsets(seed: int) -> list[dict[str, Any]]:
         holds = value > 1e-4 if text == _LIERE else value < 1e-10
         what = "answers move" if text == _LIERE else "answers stay"
         limit = 1e-4 if text == _LIERE else 1e-10
-        found.append({"name": f"model with {text}: {what}", "value": value, "limit": limit, "holds": holds})
+        found.append(check(f"model with {text}: {what}", value, limit, holds))
     return found
 
 
-def reductions(seed: int) -> list[dict[str, Any]]:
+def reductions(seed: int) -> list[Check]:
     """What ComRoPE is at special values: no position, axial RoPE, LieRE on one axis; and RoPE-Mixed in another basis.
 
     Each as the largest difference of queries turned, in float64.
@@ -286,7 +285,7 @@ def reductions(seed: int) -> list[dict[str, Any]]:
 
     def check(name: str, one: Any, other: Any) -> None:
         value = float((one - other).abs().max())
-        found.append({"name": name, "value": value, "limit": 1e-10, "holds": value <= 1e-10})
+        found.append(at_most(name, value, 1e-10))
 
     with torch.no_grad():
         for form in ("ld", "ap"):
@@ -339,7 +338,7 @@ def _in_planes(position: Any) -> tuple[Any, Any]:
     return basis, rates.flatten(-2)
 
 
-def start(seed: int) -> list[dict[str, Any]]:
+def start(seed: int) -> list[Check]:
     """A network with learned positions, and the same one with zero angle matrices beside them, before the first step.
 
     Its answers are the same, and the gradient of the matrices is not zero: they can be learned from there.
@@ -364,14 +363,14 @@ def start(seed: int) -> list[dict[str, Any]]:
         )  # strict: the matrices alone are not taken over
         with torch.no_grad():
             value = float((model(images) - trained(images)).abs().max())
-        found.append({"name": f"{form}: the answers stay", "value": value, "limit": 1e-12, "holds": value <= 1e-12})
+        found.append(at_most(f"{form}: the answers stay", value, 1e-12))
         F.cross_entropy(model(images), classes).backward()
         steep = min(float(p.grad.abs().max()) for n, p in model.named_parameters() if n.endswith("position.triangle"))
-        found.append({"name": f"{form}: the matrices feel the loss", "value": steep, "limit": 0.0, "holds": steep > 0})
+        found.append(above(f"{form}: the matrices feel the loss", steep, 0.0))
     return found
 
 
-def parameters(seed: int) -> list[dict[str, Any]]:
+def parameters(seed: int) -> list[Check]:
     """What positions add to ViT-B/16 with blocks of 8 on two axes, by the published count.
 
     That counts b^2 numbers for each matrix; formarium stores the (b - 1) b / 2 that act.
@@ -389,7 +388,7 @@ def parameters(seed: int) -> list[dict[str, Any]]:
             for name, parameter in _position(text, heads=heads, head_width=head_width).named_parameters()
         }
         whole = depth * (numbers["triangle"] * 2 * block // (block - 1) + numbers.get("scales", 0))
-        found.append({"name": text, "value": float(whole), "limit": float(count), "holds": whole == count})
+        found.append(equal(text, whole, count))
     return found
 
 

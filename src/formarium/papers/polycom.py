@@ -5,6 +5,7 @@ import math
 import statistics
 from typing import Any
 
+from formarium.checks import Check, at_most
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Exponent, Measurement, Scale, Setting, Variant
 
 _ACTIVATIONS = ("PolyReLU", "PolyNorm", "GELU", "ReLU", "SquaredReLU")
@@ -172,7 +173,7 @@ def step_seconds(
     return {name: {"seconds": statistics.median(own)} for name, own in seconds.items()}
 
 
-def exact_powers(seed: int) -> list[dict[str, Any]]:
+def exact_powers(seed: int) -> list[Check]:
     """PolyReLU against ReLU, ReLU^2 and a sum of powers: the same numbers, to the last bit for the first two."""
     import torch
 
@@ -197,7 +198,7 @@ def exact_powers(seed: int) -> list[dict[str, Any]]:
             1e-3,
         ),
     ]
-    return [{"name": n, "value": value, "limit": limit, "holds": value <= limit} for n, value, limit in cases]
+    return [at_most(n, value, limit) for n, value, limit in cases]
 
 
 def fits(seed: int, widths: list[int], rounds: int) -> dict[str, dict[str, Any]]:

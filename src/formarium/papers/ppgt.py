@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from formarium.checks import Check, above, at_most, equal
 from formarium.lab.claim import (
     Card,
     Claim,
@@ -11,12 +12,10 @@ from formarium.lab.claim import (
     Exact,
     Measurement,
     Reproduction,
-    Scale,
     Setting,
     Variant,
 )
 
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 _DOT = {"token_mixer.similarity": "dot"}
 
 # No number of nodes and no degree is told: how many there are has to come through attention and the lengths of tokens.
@@ -269,19 +268,7 @@ def realised(
     return found
 
 
-def _check(name: str, value: float, limit: float, holds: bool) -> dict[str, Any]:
-    return {"name": name, "value": float(value), "limit": float(limit), "holds": bool(holds)}
-
-
-def _below(name: str, value: float, limit: float) -> dict[str, Any]:
-    return _check(name, value, limit, value <= limit)
-
-
-def _above(name: str, value: float, limit: float) -> dict[str, Any]:
-    return _check(name, value, limit, value > limit)
-
-
-def ceilings(seed: int) -> list[dict[str, Any]]:
+def ceilings(seed: int) -> list[Check]:
     """How many pairs of BREC exact refinements tell apart, by walks and by what stands beside them as controls."""
     from formarium.tasks.graphs import brec
 
@@ -296,14 +283,14 @@ def ceilings(seed: int) -> list[dict[str, Any]]:
         for family in brec.FAMILIES:
             told, wanted = exact.told[family], counts.get(family, 0)
             name = f"{test}: {family} pairs of {exact.of[family]}"
-            found.append(_check(name, told, wanted, told == wanted))
+            found.append(equal(name, told, wanted))
         total = sum(counts.values())
-        found.append(_check(f"{test}: pairs of 400", exact.total, total, exact.total == total))
-        found.append(_below(f"{test}: graphs told from themselves relabelled", exact.false_alarms, 0))
+        found.append(equal(f"{test}: pairs of 400", exact.total, total))
+        found.append(at_most(f"{test}: graphs told from themselves relabelled", exact.false_alarms, 0))
     return found
 
 
-def scales_kept(seed: int) -> list[dict[str, Any]]:
+def scales_kept(seed: int) -> list[Check]:
     """What norms make of a token and of a multiple of it, in float64."""
     import torch
 
@@ -325,16 +312,16 @@ def scales_kept(seed: int) -> list[dict[str, Any]]:
         for norm in (RMSNorm, LayerNorm):
             # Equal up to eps in the root, which is 1e-5 and less beside a mean square of about 1.
             name = f"{norm.__name__} of {c:g} x is that of x"
-            found.append(_below(name, apart(norm(48).double(), c), 2e-4))
-        found.append(_below(f"AdaRMSNorm with slope 0: {c:g} x is as x", apart(adaptive, c), 2e-4))
-        found.append(_above(f"AdaRMSNorm with a slope tells {c:g} x from x", apart(sloped, c), 0.05))
+            found.append(at_most(name, apart(norm(48).double(), c), 2e-4))
+        found.append(at_most(f"AdaRMSNorm with slope 0: {c:g} x is as x", apart(adaptive, c), 2e-4))
+        found.append(above(f"AdaRMSNorm with a slope tells {c:g} x from x", apart(sloped, c), 0.05))
     with torch.no_grad():
         same = float((identity(x) - x).abs().max())
-    found.append(_below("AdaRMSNorm with slope 1 and offset 0 is the identity", same, 1e-12))
+    found.append(at_most("AdaRMSNorm with slope 1 and offset 0 is the identity", same, 1e-12))
     return found
 
 
-def distances(seed: int) -> list[dict[str, Any]]:
+def distances(seed: int) -> list[Check]:
     """Attention by distances: its weights against the softmax of distances, and under one shift of queries and keys."""
     import torch
 
@@ -353,20 +340,20 @@ def distances(seed: int) -> list[dict[str, Any]]:
         queries, keys = (y.unflatten(-1, (heads, -1)).transpose(1, 2) for y in parts["distance"].qkv(x)[:2])
         scores = -torch.cdist(queries, keys).square() / (2 * (width // heads) ** 0.5)
         wrong = float((parts["distance"].weights(x, context) - scores.softmax(-1)).abs().max())
-        found = [_below("weights are the softmax of negative squared distances over 2 sqrt K", wrong, 1e-12)]
+        found = [at_most("weights are the softmax of negative squared distances over 2 sqrt K", wrong, 1e-12)]
         for kind, part in parts.items():
             before = part.weights(x, context)
             part.qkv.bias[:width] += shift
             part.qkv.bias[width : 2 * width] += shift
             moved = float((part.weights(x, context) - before).abs().max())
             if kind == "distance":
-                found.append(_below("one vector added to all queries and keys changes nothing", moved, 1e-12))
+                found.append(at_most("one vector added to all queries and keys changes nothing", moved, 1e-12))
             else:
-                found.append(_above(f"control: it changes the weights by {kind.replace('_', ' ')}", moved, 1e-3))
+                found.append(above(f"control: it changes the weights by {kind.replace('_', ' ')}", moved, 1e-3))
     return found
 
 
-def symmetries(seed: int) -> list[dict[str, Any]]:
+def symmetries(seed: int) -> list[Check]:
     """What the order of nodes, the company of other graphs and the encoding change of answers, in float64."""
     import networkx as nx
     import numpy as np
@@ -407,9 +394,9 @@ def symmetries(seed: int) -> list[dict[str, Any]]:
     of_graphs, of_nodes = model(), model(level="node")
     together, nodes = answers(of_graphs, *graphs), answers(of_nodes, graphs[0])
     found = [
-        _below("answers about graphs with their nodes in another order", relative(answers(of_graphs, *moved), together), 1e-9),
-        _below("answers about nodes move with them", relative(answers(of_nodes, moved[0]), nodes[:, orders[0]]), 1e-9),
-        _below(
+        at_most("answers about graphs with their nodes in another order", relative(answers(of_graphs, *moved), together), 1e-9),
+        at_most("answers about nodes move with them", relative(answers(of_nodes, moved[0]), nodes[:, orders[0]]), 1e-9),
+        at_most(
             "answers about graphs one at a time",
             relative(torch.cat([answers(of_graphs, g) for g in graphs]), together),
             1e-9,
@@ -423,23 +410,23 @@ def symmetries(seed: int) -> list[dict[str, Any]]:
     plain.load_state_dict({n: v[:4] if "position.project" in n else v for n, v in weights.items()})
     gated.load_state_dict(weights)
     same = relative(answers(gated, *graphs), answers(plain, *graphs))
-    found.append(_below("with a gate of zero, attention is that without a gate", same, 1e-9))
+    found.append(at_most("with a gate of zero, attention is that without a gate", same, 1e-9))
 
     walks = random_walks(
         torch.from_numpy(nx.to_numpy_array(nx.connected_watts_strogatz_graph(16, 4, 0.3, seed=seed))), 9
     )
-    found.append(_below("chances of a walk sum to 1", float((walks.sum(1) - 1).abs().max()), 1e-12))
+    found.append(at_most("chances of a walk sum to 1", float((walks.sum(1) - 1).abs().max()), 1e-12))
     composed = walks[..., 4] @ walks[..., 5] - walks[..., 9]
-    found.append(_below("four steps and five steps are nine", float(composed.abs().max()), 1e-12))
+    found.append(at_most("four steps and five steps are nine", float(composed.abs().max()), 1e-12))
     cycle, triangles = nx.cycle_graph(6), nx.disjoint_union(nx.cycle_graph(3), nx.cycle_graph(3))
     pair = [make_graph(6, np.array(g.edges()), [0] * 6, [0] * 6) for g in (cycle, triangles)]
     apart = relative(answers(of_graphs, pair[0]), answers(of_graphs, pair[1]))
-    found.append(_above("a cycle of six and two triangles have different answers", apart, 1e-6))
+    found.append(above("a cycle of six and two triangles have different answers", apart, 1e-6))
     return found
 
 
 def _exact(function: str) -> Exact:
-    return Exact(f"formarium.papers.ppgt:{function}", {scale: Setting() for scale in _SCALES})
+    return Exact.everywhere(f"formarium.papers.ppgt:{function}")
 
 
 def _each_change(key: str, variant: str, text: str, source: str) -> Claim:

@@ -5,9 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Exponent, Measurement, Scale, Setting, Variant
-
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
+from formarium.lab.claim import (
+    SCALES,
+    Card,
+    Claim,
+    Comparison,
+    Contrast,
+    Exact,
+    Exponent,
+    Measurement,
+    Setting,
+    Variant,
+)
 
 _APART = 32  # of the two tokens that have to be told apart, in sequences of 64
 _HEAD = 16  # channels of a head
@@ -88,13 +97,12 @@ _RETRIEVAL = Measurement(
 
 
 def _checks(function: str, **options: Any) -> Exact:
-    settings = {scale: Setting(options=options) for scale in _SCALES}
-    return Exact(f"formarium.theory.rope_bounds_checks:{function}", settings)
+    return Exact.everywhere(f"formarium.theory.rope_bounds_checks:{function}", **options)
 
 
 _READINGS = Measurement(
     function="formarium.theory.rope_bounds_checks:precision_readings",
-    settings={scale: Setting() for scale in _SCALES},
+    settings={scale: Setting() for scale in SCALES},
 )
 
 

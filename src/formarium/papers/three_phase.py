@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from formarium.checks import Check, at_most, check, equal
 from formarium.lab.claim import (
     Card,
     Claim,
@@ -11,13 +12,11 @@ from formarium.lab.claim import (
     Exact,
     Interaction,
     Measurement,
-    Scale,
     Setting,
     Speedup,
     Variant,
 )
 
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 _HORN = "Combined(parts=(Horn, RoPE))"
 
 
@@ -176,8 +175,7 @@ _TIMED = Measurement(
 
 
 def _checks(function: str, **options: Any) -> Exact:
-    settings = {scale: Setting(options=options) for scale in _SCALES}
-    return Exact(f"formarium.papers.three_phase:{function}", settings)
+    return Exact.everywhere(f"formarium.papers.three_phase:{function}", **options)
 
 
 def stripe_sums(model: Any, task: Any) -> dict[str, float]:
@@ -253,7 +251,7 @@ def angle_drift(model: Any, task: Any) -> dict[str, float]:
     }
 
 
-def orthogonal(seed: int) -> list[dict[str, Any]]:
+def orthogonal(seed: int) -> list[Check]:
     """What the profile and the rotation leave as it was, in float64."""
     import torch
 
@@ -283,10 +281,10 @@ def orthogonal(seed: int) -> list[dict[str, Any]]:
         "it commutes with the normaliser of the stripes": commuted,
     }
     sizes = {name: float(difference.abs().max()) for name, difference in found.items()}
-    return [{"name": name, "value": size, "limit": 1e-12, "holds": size <= 1e-12} for name, size in sizes.items()]
+    return [at_most(name, size, 1e-12) for name, size in sizes.items()]
 
 
-def profile_stays(seed: int, depth: int) -> list[dict[str, Any]]:
+def profile_stays(seed: int, depth: int) -> list[Check]:
     """How much of the profile is still in the mean over the channels behind the first rotation: at least half of it?"""
     import torch
 
@@ -299,11 +297,11 @@ def profile_stays(seed: int, depth: int) -> list[dict[str, Any]]:
             rotation.angles.add_(0.1 * torch.randn(len(rotation.angles)))
             share = abs(float(rotation(ones).mean()))
         name = f"half of the profile stays in the mean with {phases} phases"
-        found.append({"name": name, "value": share, "limit": 0.5, "holds": share >= 0.5})
+        found.append(check(name, share, 0.5, share >= 0.5))
     return found
 
 
-def stripes_cancel(seed: int) -> list[dict[str, Any]]:
+def stripes_cancel(seed: int) -> list[Check]:
     """The sum of stripes of equal content behind their rotations, with random angles."""
     import torch
 
@@ -318,11 +316,11 @@ def stripes_cancel(seed: int) -> list[dict[str, Any]]:
             turned = rotation(torch.randn(8, 16, dtype=torch.float64).repeat(1, phases))
         size = float(turned.unflatten(-1, (phases, 16)).sum(dim=-2).abs().max())
         name = f"{phases} equal stripes sum to zero"
-        found.append({"name": name, "value": size, "limit": 1e-12, "holds": size <= 1e-12})
+        found.append(at_most(name, size, 1e-12))
     return found
 
 
-def parameters(seed: int) -> list[dict[str, Any]]:
+def parameters(seed: int) -> list[Check]:
     """The sizes of the published models, and what the three phases add to them."""
     from formarium.config import parse
     from formarium.lab.matching import count_parameters
@@ -335,10 +333,10 @@ def parameters(seed: int) -> list[dict[str, Any]]:
         base = parse(_DECODER).override({**small, "vocabulary": vocabulary, "channel_mixer.hidden": hidden})
         whole = count_parameters(base.override(_phases(3)))
         added = whole - count_parameters(base)
-        found.append({"name": f"parameters of {size}", "value": whole, "limit": total, "holds": whole == total})
-        found.append({"name": f"added to {size}", "value": added, "limit": more, "holds": added == more})
+        found.append(equal(f"parameters of {size}", whole, total))
+        found.append(equal(f"added to {size}", added, more))
     share = added / whole
-    found.append({"name": "share of 123M", "value": share, "limit": 1.244e-5, "holds": abs(share - 1.244e-5) < 5e-9})
+    found.append(check("share of 123M", share, 1.244e-5, abs(share - 1.244e-5) < 5e-9))
     return found
 
 

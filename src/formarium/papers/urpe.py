@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Scale, Setting, Variant
+from formarium.checks import Check, above, at_most, check, equal
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
-_SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 # The table of a bias learns as fast as that of the factor, so that the two differ in where they act alone.
 _BIAS = "RelativeBias(learning_rate_factor=10.0)"
 
@@ -207,10 +207,10 @@ _TIMED = Measurement(
 
 
 def _checks(function: str, **options: Any) -> Exact:
-    return Exact(f"formarium.papers.urpe:{function}", {scale: Setting(options=options) for scale in _SCALES})
+    return Exact.everywhere(f"formarium.papers.urpe:{function}", **options)
 
 
-def rows_of_constants(seed: int, depths: list[int]) -> list[dict[str, Any]]:
+def rows_of_constants(seed: int, depths: list[int]) -> list[Check]:
     """How far apart the answers to the tokens of a constant sequence are, in float64 with large random weights.
 
     Zero to rounding for what acts inside the softmax, and clearly more for what escapes the theorem: the factor,
@@ -245,7 +245,7 @@ def rows_of_constants(seed: int, depths: list[int]) -> list[dict[str, Any]]:
         for position in ("NoPE", "RelativeBias", "T5Bias", "ALiBi", "RoPE"):
             value = spread(position, depth)
             name = f"{position}: all rows equal, {layers}"
-            found.append({"name": name, "value": value, "limit": 1e-11, "holds": value <= 1e-11})
+            found.append(at_most(name, value, 1e-11))
         for what, position, start in (
             ("bias and factor", _both("RelativeBias"), False),
             ("RoPE and factor", _both("RoPE"), False),
@@ -253,13 +253,11 @@ def rows_of_constants(seed: int, depths: list[int]) -> list[dict[str, Any]]:
             ("bias and one other token in front", "RelativeBias", True),
         ):
             value = spread(position, depth, start)
-            found.append(
-                {"name": f"{what}: rows differ, {layers}", "value": value, "limit": 1e-3, "holds": value > 1e-3}
-            )
+            found.append(above(f"{what}: rows differ, {layers}", value, 1e-3))
     return found
 
 
-def parameters(seed: int) -> list[dict[str, Any]]:
+def parameters(seed: int) -> list[Check]:
     """What the factor adds to an encoder, whatever its depth."""
     from formarium.config import parse
     from formarium.lab.matching import count_parameters
@@ -271,11 +269,11 @@ def parameters(seed: int) -> list[dict[str, Any]]:
         added = count_parameters(base.replace(position=parse(_both("RelativeBias")))) - count_parameters(base)
         wanted = heads * (2 * length - 1)
         name = f"added to {depth} layers of {heads} heads and {length} tokens"
-        found.append({"name": name, "value": added, "limit": wanted, "holds": added == wanted})
+        found.append(equal(name, added, wanted))
     return found
 
 
-def drop_in(seed: int) -> list[dict[str, Any]]:
+def drop_in(seed: int) -> list[Check]:
     """A model with a bias, and the same weights with the factor at 1 beside it."""
     import torch
 
@@ -291,7 +289,7 @@ def drop_in(seed: int) -> list[dict[str, Any]]:
         plain = attention_weights(queries, keys, bias=bias, causal=causal) @ values
         same = bool(torch.equal(attend(queries, keys, values, bias=bias, factor=ones, causal=causal), plain))
         name = f"the same path, to the last bit, {'causal' if causal else 'both ways'}"
-        found.append({"name": name, "value": float(not same), "limit": 0.0, "holds": same})
+        found.append(check(name, not same, 0.0, same))
     for kind in (Encoder, Decoder):
         sizes: dict[str, Any] = {"width": 64, "depth": 4, "heads": 4, "max_length": 64}
         with_bias = kind.Config(position=parse(_both("T5Bias", "NoPE")), **sizes).build()
@@ -301,7 +299,7 @@ def drop_in(seed: int) -> list[dict[str, Any]]:
         with torch.no_grad():
             value = float((with_bias(tokens) - with_factor(tokens)).abs().max())
         name = f"{kind.__name__}: against the fused kernel, to rounding"
-        found.append({"name": name, "value": value, "limit": 1e-5, "holds": value <= 1e-5})
+        found.append(at_most(name, value, 1e-5))
     return found
 
 

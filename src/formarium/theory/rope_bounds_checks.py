@@ -1,6 +1,6 @@
 """The claims about bounds on RoPE's base that need no training, as functions for the lab.
 
-Checks return a list of ``{name, value, limit, holds}``, measurements ``{variant: {metric: number}}``. ``seed`` places
+Checks return a list of ``formarium.checks.Check``, measurements ``{variant: {metric: number}}``. ``seed`` places
 the windows of positions that are measured; closed forms do not depend on it.
 """
 
@@ -10,18 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from formarium.checks import Check, check
 from formarium.parts.positions.rope_scaling import plain_frequencies
 from formarium.theory import rope_bounds as bounds
 from formarium.theory.rope_audit import lower_bounds
 from formarium.theory.rope_config import read_rotary
 from formarium.theory.rope_precision import READINGS, Coincidence, Reading, lost_steps, read
-
-Check = dict[str, Any]
-
-
-def _check(name: str, value: float, limit: float, holds: bool | np.bool_) -> Check:
-    return {"name": name, "value": float(value), "limit": float(limit), "holds": bool(holds)}
-
 
 # The precision wall.
 
@@ -47,7 +41,7 @@ def precision_wall(
     for base in (*below, *above):
         share = _share(seed, reading, base, dtype, rotated, reach).slowest
         name = f"{reading}, {dtype}, base {base:g}: share of equal neighbours"
-        found.append(_check(name, share, limit, share > limit if base in above else share <= limit))
+        found.append(check(name, share, limit, share > limit if base in above else share <= limit))
     return found
 
 
@@ -107,26 +101,26 @@ def goldilocks_zone(
     last = float(bounds.longest_length(epsilon, layers, dtype))
     needed = bounds.stability_base(1e5, epsilon, np.array([1, 4, 64, 256]))
     return [
-        _check(
+        check(
             "change of the interval with length, at most",
             np.diff(widths, axis=0).max(),
             0,
             (np.diff(widths, axis=0) < 0).all(),
         ),
-        _check(
+        check(
             "change of the interval with depth, at most",
             np.diff(widths, axis=1).max(),
             0,
             (np.diff(widths, axis=1) < 0).all(),
         ),
-        _check(
+        check(
             "lengths and depths at which the interval is empty below the longest length, or not above it",
             int((empty != (lengths[:, None] >= longest)).sum()),
             0,
             bool((empty == (lengths[:, None] >= longest)).all()) and bool(empty.any()) and not bool(empty.all()),
         ),
-        _check(f"longest length at {layers} layers", last, stated, abs(last / stated - 1) <= 0.01),
-        _check(
+        check(f"longest length at {layers} layers", last, stated, abs(last / stated - 1) <= 0.01),
+        check(
             "base needed at 256 layers over that at 64", needed[3] / needed[2], 2, abs(needed[3] / needed[2] - 2) < 0.01
         ),
     ]
@@ -138,7 +132,7 @@ def million_tokens(
     """Whether no base is left beyond a million tokens whatever the architecture: the longest length at each depth."""
     longest = [float(bounds.longest_length(epsilon, depth, dtype)) for depth in depths]
     named = zip(depths, longest, strict=True)
-    return [_check(f"longest length at {depth} layers", length, 1e6, length <= 1e6) for depth, length in named]
+    return [check(f"longest length at {depth} layers", length, 1e6, length <= 1e6) for depth, length in named]
 
 
 # Models.
@@ -244,10 +238,10 @@ def case_study(seed: int, epsilon: float = 0.95, dtype: str = "fp32") -> list[Ch
         margins[f"{dtype} wall"] = float(bounds.precision_wall(dtype)) / kind.effective_base(facts.length)
         if model.works:
             names = {name: f"{model.name} works; margin to {name}" for name in margins}
-            found += [_check(names[name], margin, 1, margin >= 1) for name, margin in margins.items()]
+            found += [check(names[name], margin, 1, margin >= 1) for name, margin in margins.items()]
         else:
             least = min(margins, key=lambda name: margins[name])
-            found.append(_check(f"{model.name} breaks; margin to {least}", margins[least], 1, margins[least] < 1))
+            found.append(check(f"{model.name} breaks; margin to {least}", margins[least], 1, margins[least] < 1))
     return found
 
 
@@ -260,7 +254,7 @@ def invariants(seed: int) -> list[Check]:
 
     def apart(name: str, one: Any, other: Any, limit: float = 1e-9) -> Check:
         most = float(np.max(np.abs(np.asarray(one, np.float64) / np.asarray(other, np.float64) - 1)))
-        return _check(name, most, limit, most <= limit)
+        return check(name, most, limit, most <= limit)
 
     exact = bounds.effective_base(base, rotated)
     deep, deeper = (bounds.stability_base(length, 0.95, depth) for depth in (4096, 16384))
@@ -279,12 +273,12 @@ def invariants(seed: int) -> list[Check]:
             bounds.stability_base(length, 1e-300),
             length / (np.pi / 2),
         ),
-        _check(
+        check(
             "aliasing base over stability base, at most",
             float((bounds.aliasing_base(length) / bounds.stability_base(length, epsilon, depth)).max()),
             0.25,
             bool((bounds.aliasing_base(length) <= bounds.stability_base(length, epsilon, depth) / 4).all()),
         ),
         apart("cosine sum at distance 0 against d/2", similar[0], 64.0),
-        _check("cosine sum, at most", float(np.abs(similar).max()), 64, bool(np.abs(similar).max() <= 64 + 1e-9)),
+        check("cosine sum, at most", float(np.abs(similar).max()), 64, bool(np.abs(similar).max() <= 64 + 1e-9)),
     ]
