@@ -18,11 +18,11 @@ _MIXERS = (
     Variant("equal weights", {"token_mixer": "Mixture(router=None)"}, note="control: three geometries, no router"),
 )
 _EMBEDDINGS = (
-    Variant("DistMult", model="DistMult(n3=0.001)", matched=False, note="no network: vectors of the same width"),
-    Variant("ComplEx", model="ComplEx(n3=0.001)", matched=False, note="likewise"),
+    Variant("DistMult", model="DistMult(width=32, n3=0.001)", matched=False, note="no network: vectors of the same width"),
+    Variant("ComplEx", model="ComplEx(width=32, n3=0.001)", matched=False, note="likewise"),
     Variant(
         "RotatE",
-        model="RotatE(norm=2)",
+        model="RotatE(width=32, norm=2)",
         task={"objective": "negatives", "negatives": 256},
         matched=False,
         note="likewise, trained against random tails, as it was published",
@@ -68,7 +68,7 @@ def _completing(data: str, quick: int, part: int, minutes: float) -> Comparison:
 
 
 _FREEBASE = _completing("FB15k-237", quick=600, part=1500, minutes=6.0)
-_WORDNET = _completing("WN18RR", quick=2000, part=6000, minutes=5.0)
+_WORDNET = _completing("WN18RR", quick=2000, part=6000, minutes=8.0)
 
 _MADE = Comparison(
     task="Links(data=Geometries())",
