@@ -18,7 +18,9 @@ _MIXERS = (
     Variant("equal weights", {"token_mixer": "Mixture(router=None)"}, note="control: three geometries, no router"),
 )
 _EMBEDDINGS = (
-    Variant("DistMult", model="DistMult(width=32, n3=0.001)", matched=False, note="no network: vectors of the same width"),
+    Variant(
+        "DistMult", model="DistMult(width=32, n3=0.001)", matched=False, note="no network: vectors of the same width"
+    ),
     Variant("ComplEx", model="ComplEx(width=32, n3=0.001)", matched=False, note="likewise"),
     Variant(
         "RotatE",

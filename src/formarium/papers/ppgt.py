@@ -25,7 +25,7 @@ _BLIND = (
 )
 _MULTISETS = Comparison(
     task="Graphs(data=multisets)",
-    model=f"GraphTransformer(width=32, depth=2, heads=4, pooling=mean, stem={_BLIND})",
+    model=f"GraphTransformer(width=32, depth=2, heads=4, pooling=mean, stem={_BLIND}, init_std=None)",
     training="Training(batch_size=64, learning_rate=0.005, weight_decay=0.00001)",
     variants=(
         Variant("distances, AdaRMSNorm", note="the paper's block"),
@@ -55,7 +55,7 @@ _MULTISETS = Comparison(
             model={"width": 64, "depth": 4, "heads": 8, "stem.hidden": 64}, seeds=5, minutes=20.0, steps=6000
         ),
         "paper": Setting(
-            model={"width": 64, "depth": 12, "heads": 8, "stem.hidden": 128},
+            model={"width": 64, "depth": 12, "heads": 8, "stem.hidden": 128, "init_std": 0.02},
             training={"learning_rate": 0.002},
             seeds=5,
             steps=20000,
@@ -69,6 +69,7 @@ _PUBLISHED: dict[str, Any] = {
         "depth": 12,
         "heads": 8,
         "stem": "RandomWalkStem",
+        "init_std": 0.02,
         "token_mixer.dropout": 0.2,
         "drop_path": 0.1,
     },
@@ -87,8 +88,10 @@ _PUBLISHED: dict[str, Any] = {
 _GIN = "MessagePassing(width=32, depth=4)"
 _MOLECULES = Comparison(
     task="Graphs(data=molecules, target=constrained_solubility)",
-    model="GraphTransformer(width=32, depth=3, heads=4, stem=RandomWalkStem(steps=12, hidden=48, blocks=1))",
-    training="Training(batch_size=32, learning_rate=0.003, weight_decay=0.00001)",
+    model=(
+        "GraphTransformer(width=32, depth=3, heads=4, stem=RandomWalkStem(steps=12, hidden=48, blocks=1), init_std=None)"
+    ),
+    training="Training(batch_size=32, learning_rate=0.006, weight_decay=0.00001)",
     variants=(
         Variant("PPGT"),
         Variant("inner products", _DOT),
@@ -437,7 +440,11 @@ def _each_change(key: str, variant: str, text: str, source: str) -> Claim:
         kind="comparison",
         experiment=_MOLECULES,
         requires=(Contrast("PPGT", variant, "mae", relative=True),),
-        notes="On what RDKit works out of small molecules; ZINC at the scale of the paper, which must be at hand.",
+        notes=(
+            "On what RDKit works out of small molecules; ZINC at the scale of the paper, which must be at hand. Below that "
+            "scale linear maps start with SmallInit in place of the published 0.02, for all alike: with it the error of "
+            "PPGT fell by a third."
+        ),
     )
 
 
@@ -483,6 +490,7 @@ CARD = Card(
             source="abstract, changes 1 and 2",
             kind="comparison",
             notes=(
+                "Linear maps of this narrow model start with SmallInit in place of the published 0.02, for all alike. "
                 "Answers are read from the mean over nodes, and nothing tells the model how many nodes there are: the "
                 "number has to come through attention and the lengths of tokens. Where they are read from the sum, as "
                 "the paper does, the sum counts by itself; that stands beside it, as do blocks with LayerNorm."
@@ -618,7 +626,8 @@ CARD = Card(
             kind="comparison",
             notes=(
                 "Molecules and what is asked of them come from RDKit; ZINC, at the scale of the paper, must be at "
-                "hand. GRIT, which the paper compares with, is not built."
+                "hand. Below that scale linear maps of the Transformers start with SmallInit in place of the published "
+                "0.02, with which their error was a third higher. GRIT, which the paper compares with, is not built."
             ),
             experiment=_MOLECULES,
             requires=(
