@@ -252,3 +252,13 @@ def test_a_damaged_checkpoint(refused: Callable[..., str], short: list[str], tmp
     (tmp_path / CHECKPOINT).write_bytes(b"PK half of it")
     message = refused("train", "language", "--out", tmp_path, *short)
     assert message.startswith(f"error: the checkpoint at {tmp_path / CHECKPOINT} is damaged or of another version")
+
+
+def test_settings_that_are_not_given_suit_the_task(run: Run, tmp_path: Path) -> None:
+    task = "Links(data=Geometries(depth=3, cycles=4, grid=4))"
+    done = run("train", task, "--out", tmp_path, "-s", "steps=60", "-s", "weight_decay=0")
+    assert done.status == 0, done.err
+    training = json.loads((tmp_path / RUN).read_text())["training"]
+    assert (training["batch_size"], training["learning_rate"], training["weight_decay"]) == (256, 0.01, 0)
+    # With sixteen triples a step, as other tasks have, it would have seen a pass or two.
+    assert json.loads((tmp_path / RESULT).read_text())["metrics"]["mrr"] > 0.4

@@ -15,7 +15,7 @@ from formarium.config import ConfigError
 from formarium.errors import DataError, FormariumError
 from formarium.lab import record as records
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Reproduction, Setting, Variant
-from formarium.lab.comparison import arms_of, compare, few_digits
+from formarium.lab.comparison import arms_of, compare, few_digits, with_seeds
 from formarium.lab.prove import Options, prove
 from formarium.lab.report import print_records, write_html
 from formarium.lab.runs import Run, execute, finished
@@ -159,6 +159,13 @@ def test_minutes_become_steps_by_the_measured_speed() -> None:
     planned = sum(a.cost.step_seconds for a in result.arms.values()) * 2 * result.budget.steps
     assert result.budget.steps >= 20
     assert result.budget.steps == 20 or planned <= 0.05 * 60
+
+
+def test_steps_beside_minutes_are_kept_where_there_is_time_for_them() -> None:
+    both = replace(SETTING, steps=21, minutes=60.0, learning_rates=(1.0,), variants=("SwiGLU",), seeds=1)
+    assert compare(COMPARISON, both, processes=1, threads=1).budget.steps == 21
+    assert with_seeds(both, None, 5.0) == replace(both, steps=None, minutes=5.0)
+    assert with_seeds(both, 2, None) == replace(both, seeds=2)
 
 
 EPOCHS = Comparison(

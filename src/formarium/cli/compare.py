@@ -15,7 +15,9 @@ def compare(
     model: Annotated[
         str | None, typer.Option(help="The model that variants change; the task's baseline if none.")
     ] = None,
-    training: Annotated[str, typer.Option(help="How all are trained.")] = "Training",
+    training: Annotated[
+        str | None, typer.Option(help="How all are trained, as 'Training(batch_size=32)'; else as suits the task.")
+    ] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="A setting of the task, as context=256.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Paired seeds of each variant.")] = 3,
     minutes: Annotated[float | None, typer.Option(min=0.0, help="Wall-clock for the whole comparison.")] = None,
@@ -41,6 +43,7 @@ def compare(
     from formarium.lab.claim import Comparison, Contrast, Setting, Variant
     from formarium.lab.prove import Options, compare_freely
     from formarium.lab.report import print_records, write_html
+    from formarium.training import Training
 
     try:
         factors = tuple(float(rate) for rate in rates.split(","))
@@ -65,7 +68,7 @@ def compare(
     comparison = Comparison(
         task=config.describe(),
         model=model or built.baseline().describe(),
-        training=training,
+        training=training or Training().override(built.training).describe(),
         variants=tuple(arms),
         matched=matched,
         settings={"laptop": Setting(seeds=seeds, learning_rates=factors, minutes=minutes, steps=steps)},

@@ -13,7 +13,9 @@ def prove(
         str, typer.Option(help="demo (minutes), laptop (half an hour), gpu, or paper (the paper's own setting).")
     ] = "demo",
     seeds: Annotated[int | None, typer.Option(min=1, help="Paired seeds of each variant.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Wall-clock for each experiment.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Wall-clock for each experiment, in place of its steps.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Steps of each run, instead of a time.")] = None,
     processes: Annotated[int | None, typer.Option(min=1, help="Runs at a time; as many as there are cores.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of each run.")] = 1,

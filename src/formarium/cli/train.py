@@ -23,6 +23,8 @@ def train(
 ) -> None:
     """Train a model and keep it in a folder.
 
+    Settings that are not given are those that suit the task.
+
     Stopped by Ctrl-C, killed or out of memory: the same command goes on from the last checkpoint to the same numbers.
     On several machines start it with torchrun. Example:
 
@@ -51,7 +53,7 @@ def train(
     _, result = fit(
         built.adapt(start),
         built,
-        Training().override(changes["training"]),
+        Training().override({**built.training, **changes["training"]}),
         seed=seed,
         folder=out,
         machine=machine,

@@ -45,8 +45,9 @@ class Setting:
 
     model, task, training: dotted settings for every arm. seeds: how many paired seeds. learning_rates: factors on the
     training's own rate, tried by every arm on the first seed. minutes: wall-clock for the whole experiment on the
-    machine at hand; the number of steps follows from the speed measured at the start. steps: a fixed number instead;
-    neither is needed where the trainings count epochs. variants: the arms that run at this scale; all where empty.
+    machine at hand; the number of steps follows from the speed measured at the start. steps: a fixed number instead,
+    and with minutes at most that many, so that every machine which is fast enough makes the same runs; neither is
+    needed where the trainings count epochs. variants: the arms that run at this scale; all where empty.
     partial: arms whose data are not on this machine are left out, with what is required of them.
     """
 

@@ -298,10 +298,10 @@ def few_digits(steps: int) -> int:
 
 
 def with_seeds(setting: Setting, seeds: int | None, minutes: float | None) -> Setting:
-    """The setting with the user's number of seeds and minutes."""
+    """The setting with the user's number of seeds and minutes; with more minutes, runs may be longer than its own."""
     changes: dict[str, Any] = {}
     if seeds is not None:
         changes["seeds"] = seeds
     if minutes is not None:
-        changes["minutes"] = minutes
+        changes |= {"minutes": minutes, "steps": None}
     return replace(setting, **changes)

@@ -43,7 +43,7 @@ _TRAINED = Comparison(
             steps=400,
             variants=("RoPE", "CARoPE", "trainable frequencies"),
         ),
-        "laptop": Setting(seeds=5, minutes=28.0),
+        "laptop": Setting(seeds=5, minutes=28.0, steps=180),
         "gpu": Setting(
             model={"width": 384, "depth": 6, "heads": 6},
             task={"context": 512, "tokenizer": "bpe:4096"},

@@ -33,7 +33,7 @@ _EMBEDDINGS = (
 _NAMES = tuple(variant.name for variant in _MIXERS)
 
 
-def _completing(data: str, quick: int, part: int, minutes: float) -> Comparison:
+def _completing(data: str, quick: int, part: int, steps: int) -> Comparison:
     """Link prediction on a benchmark, of which small scales take the best connected entities: ``quick``, ``part``."""
     large: dict[str, Any] = {
         "model": {"width": 256, "depth": 2, "heads": 8, "dropout": 0.1},
@@ -56,7 +56,8 @@ def _completing(data: str, quick: int, part: int, minutes: float) -> Comparison:
             "laptop": Setting(
                 task={"entities": part, "evaluation_triples": 2000},
                 learning_rates=(0.5, 1.0),
-                minutes=minutes,
+                minutes=14.0,
+                steps=steps,
                 variants=(*_NAMES, "ComplEx"),
             ),
             "gpu": Setting(**large, minutes=28.0),
@@ -69,8 +70,8 @@ def _completing(data: str, quick: int, part: int, minutes: float) -> Comparison:
     )
 
 
-_FREEBASE = _completing("FB15k-237", quick=600, part=1500, minutes=6.0)
-_WORDNET = _completing("WN18RR", quick=2000, part=6000, minutes=8.0)
+_FREEBASE = _completing("FB15k-237", quick=600, part=1500, steps=700)
+_WORDNET = _completing("WN18RR", quick=2000, part=6000, steps=500)
 
 _MADE = Comparison(
     task="Links(data=Geometries())",
@@ -83,7 +84,7 @@ _MADE = Comparison(
         "demo": Setting(
             task={"data": "Geometries(depth=4, cycles=10, grid=10)"}, learning_rates=(1.0,), minutes=1.0, steps=600
         ),
-        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=8.0, seeds=5),
+        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=20.0, steps=1500, seeds=5),
         "gpu": Setting(
             task={"data": "Geometries(depth=7, cycles=200, grid=40)"},
             training={"batch_size": 512},

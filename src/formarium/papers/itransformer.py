@@ -75,7 +75,7 @@ _ON_COUPLED = Comparison(
             minutes=1.0,
             steps=300,
         ),
-        laptop=Setting(minutes=14.0),
+        laptop=Setting(minutes=14.0, steps=210),
         gpu=Setting(model=_WIDE, task={"data": "synthetic:256x20000"}, seeds=5, minutes=28.0),
     ),
 )
@@ -94,7 +94,7 @@ _ON_ETT = Comparison(
             minutes=1.0,
             steps=300,
         ),
-        laptop=Setting(minutes=14.0),
+        laptop=Setting(minutes=14.0, steps=240),
         gpu=Setting(model={"width": 256, "heads": 8}, seeds=5, minutes=28.0),
         paper=replace(_PAPER, task={"evaluation_windows": None}, seeds=5),
     ),
@@ -129,7 +129,7 @@ _WITH_EACH_ATTENTION = Comparison(
             minutes=1.5,
             steps=200,
         ),
-        laptop=Setting(minutes=15.0, learning_rates=(1.0,)),
+        laptop=Setting(minutes=15.0, steps=190, learning_rates=(1.0,)),
         gpu=Setting(model=_WIDE, task={"data": "synthetic:256x20000"}, minutes=28.0),
     ),
 )
@@ -153,7 +153,7 @@ _SHARES = Comparison(
             minutes=1.0,
             steps=300,
         ),
-        laptop=Setting(minutes=15.0, learning_rates=(0.5, 1.0)),
+        laptop=Setting(minutes=15.0, steps=75, learning_rates=(0.5, 1.0)),
         gpu=Setting(
             model={"width": 256, "heads": 8},
             task={"data": "synthetic:300x20000", "history": 96},
@@ -187,7 +187,7 @@ _LOOK_BACK = Comparison(
             minutes=1.5,
             steps=200,
         ),
-        laptop=Setting(minutes=15.0, learning_rates=(1.0,)),
+        laptop=Setting(minutes=15.0, steps=52, learning_rates=(1.0,)),
         gpu=Setting(
             model={"width": 256, "heads": 8}, training={"batch_size": 32}, learning_rates=(0.5, 1.0), minutes=28.0
         ),
@@ -219,7 +219,7 @@ _SUBSETS = Comparison(
             minutes=1.0,
             steps=150,
         ),
-        laptop=Setting(minutes=14.0),
+        laptop=Setting(minutes=14.0, steps=150),
         gpu=Setting(
             model={"width": 256, "heads": 8},
             task={"data": "synthetic:300x20000"},
@@ -260,7 +260,7 @@ _DUTIES = Comparison(
             minutes=1.5,
             steps=250,
         ),
-        laptop=Setting(minutes=15.0),
+        laptop=Setting(minutes=15.0, steps=200),
         gpu=Setting(
             model={"width": 256, "heads": 8, "tokens": 128}, task={"data": "synthetic:128x20000"}, minutes=28.0
         ),

@@ -50,7 +50,7 @@ _MULTISETS = Comparison(
                 "inner products, RMSNorm",
             ),
         ),
-        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=8.0, steps=1500),
+        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=20.0, steps=1500),
         "gpu": Setting(
             model={"width": 64, "depth": 4, "heads": 8, "stem.hidden": 64}, seeds=5, minutes=20.0, steps=6000
         ),
@@ -111,7 +111,7 @@ _MOLECULES = Comparison(
             steps=150,
             variants=("PPGT", "inner products", "RMSNorm", "no sines", "no gate", "GIN"),
         ),
-        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=8.0),
+        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=14.0, steps=300),
         "gpu": Setting(
             model={"width": 64, "depth": 8, "heads": 8, "stem.steps": 24, "stem.hidden": 128, "stem.blocks": 2},
             training={"learning_rate": 2e-3},

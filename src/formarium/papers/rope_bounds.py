@@ -59,7 +59,7 @@ _ALIASING = Comparison(
             steps=400,
             variants=("one turn", "a quarter turn", "whole bank", "one turn, causal"),
         ),
-        "laptop": Setting(minutes=6.0, steps=800),
+        "laptop": Setting(minutes=8.0, steps=510),
         "gpu": Setting(
             model={"width": 128, "depth": 4, "heads": 8},
             training={"batch_size": 128, "learning_rate": 0.001, "compile": True},

@@ -93,7 +93,7 @@ _MAIN = Comparison(
     ),
     settings={
         "demo": Setting(model=_model(48, 2, 6, 3), minutes=1.0, steps=400, **_QUICK),
-        "laptop": Setting(model=_model(96, 4, 6, 3), minutes=11.0),
+        "laptop": Setting(model=_model(96, 4, 6, 3), minutes=16.0, steps=300),
         "gpu": Setting(**_GPU, minutes=28.0),
         "paper": Setting(**_PAPER),
     },
@@ -118,7 +118,7 @@ _ABLATED = Comparison(
     probes=("formarium.papers.three_phase:stripe_sums",),
     settings={
         "demo": Setting(model=_model(48, 2, 6, 3), minutes=1.2, steps=300, **_QUICK),
-        "laptop": Setting(model=_model(96, 4, 6, 3), minutes=11.0),
+        "laptop": Setting(model=_model(96, 4, 6, 3), minutes=16.0, steps=200),
         "gpu": Setting(**_GPU, minutes=28.0),
         "paper": Setting(**_small_paper(6, 3)),
     },
@@ -132,7 +132,7 @@ _SWEPT = Comparison(
     variants=tuple(Variant(f"N = {count}", _phases(count)) for count in (1, 2, 3, 4, 6, 12)),
     settings={
         "demo": Setting(model=_model(96, 1, 12, 12), minutes=1.0, steps=300, variants=_FEW, **_QUICK),
-        "laptop": Setting(model=_model(192, 2, 12, 12), minutes=11.0, variants=_FEW),
+        "laptop": Setting(model=_model(192, 2, 12, 12), minutes=16.0, steps=200, variants=_FEW),
         "gpu": Setting(**{**_GPU, "model": _model(384, 6, 12, 12)}, minutes=28.0),
         "paper": Setting(**_small_paper(12, 12)),
     },
@@ -146,7 +146,7 @@ _DEEP = Comparison(
     probes=("formarium.papers.three_phase:angle_drift",),
     settings={
         "demo": Setting(model=_model(48, 12, 6, 3), minutes=1.2, steps=200, **_QUICK),
-        "laptop": Setting(model=_model(96, 12, 6, 3), learning_rates=(1.0,), minutes=7.0),
+        "laptop": Setting(model=_model(96, 12, 6, 3), learning_rates=(1.0,), minutes=10.0, steps=330),
         "gpu": Setting(**{**_GPU, "model": _model(384, 12, 12, 6)}, learning_rates=(1.0,), minutes=28.0),
         "paper": Setting(**_PAPER),
     },

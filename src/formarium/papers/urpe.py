@@ -91,8 +91,8 @@ def _synthetic(task: str, quick_steps: int, steps: int, minutes: float, *more: V
     )
 
 
-_WHERE = _synthetic("PositionIdentification", 600, 1500, 4.0)
-_EVEN = _synthetic("EvenTokens(vocabulary=100)", 1000, 2000, 10.0, _FEW)
+_WHERE = _synthetic("PositionIdentification", 600, 1200, 10.0)
+_EVEN = _synthetic("EvenTokens(vocabulary=100)", 1000, 2000, 16.0, _FEW)
 
 _LANGUAGE = Comparison(
     task="Language",
@@ -112,7 +112,7 @@ _LANGUAGE = Comparison(
             minutes=1.2,
             steps=400,
         ),
-        "laptop": Setting(minutes=12.0),
+        "laptop": Setting(minutes=12.0, steps=210),
         "gpu": Setting(
             model={"width": 384, "depth": 6, "heads": 6},
             task={"context": 512, "tokenizer": "bpe:4096"},

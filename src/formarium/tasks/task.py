@@ -18,13 +18,15 @@ class Task(Configurable):
 
     metrics: what ``evaluate`` can measure, with the better direction of each; names may carry an argument behind "@".
     lists: those of them that are a list of numbers. headline: the metric that decides where none is named. unit: what
-    ``units`` counts, for throughput.
+    ``units`` counts, for throughput. training: settings of ``Training`` that its baseline learns well with, for whoever
+    names none.
     """
 
     metrics: ClassVar[Mapping[str, Literal["lower", "higher"]]] = {"loss": "lower"}
     lists: ClassVar[frozenset[str]] = frozenset()
     headline: ClassVar[str] = "loss"
     unit: ClassVar[str] = "examples"
+    training: ClassVar[Mapping[str, Any]] = {}
 
     def prepare(self) -> None:
         """Makes the data ready, once, with progress; DataError where they cannot be used."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -51,6 +51,7 @@ class Graphs(Task):
         pool: int = 16
 
     unit: ClassVar[str] = "graphs"
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 32, "learning_rate": 0.005, "weight_decay": 1e-5}
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config = config or self.Config()
@@ -125,7 +126,7 @@ class Graphs(Task):
         return torch.as_tensor(mean).float(), torch.as_tensor(np.where(spread > 0, spread, 1.0)).float()
 
     def baseline(self) -> GraphTransformer.Config:
-        small = GraphTransformer.Config(width=32, depth=4, heads=4)
+        small = GraphTransformer.Config(width=32, depth=4, heads=4, init_std=None)
         stem = small.stem.replace(steps=16, hidden=64)
         return cast(GraphTransformer.Config, self.adapt(replace(small, stem=stem)))
 

@@ -1,6 +1,6 @@
 """Link prediction: which entity completes a triple of a knowledge graph, for any model that scores triples."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -61,6 +61,7 @@ class Links(Task):
     metrics: ClassVar[dict[str, Any]] = {"mrr": "higher", "hits": "higher", "mean_rank": "lower"}
     headline: ClassVar[str] = "mrr"
     unit: ClassVar[str] = "triples"
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 256, "learning_rate": 0.01, "weight_decay": 0.01}
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config = config or self.Config()
