@@ -1,6 +1,6 @@
 """Classification of images, at the resolution of training and at others."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -53,6 +53,7 @@ class Images(Task):
     metrics: ClassVar[dict[str, Any]] = {"loss": "lower", "accuracy": "higher", "kept": "higher"}
     headline: ClassVar[str] = "accuracy"
     unit: ClassVar[str] = "images"
+    training: ClassVar[Mapping[str, Any]] = {"batch_size": 32, "learning_rate": 1e-3, "weight_decay": 0.05}
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config = config or self.Config()
