@@ -17,17 +17,16 @@ _MIXERS = (
     ),
     Variant("equal weights", {"token_mixer": "Mixture(router=None)"}, note="control: three geometries, no router"),
 )
+_NO_NETWORK = "no network: vectors of the same width"
 _EMBEDDINGS = (
-    Variant(
-        "DistMult", model="DistMult(width=32, n3=0.001)", matched=False, note="no network: vectors of the same width"
-    ),
-    Variant("ComplEx", model="ComplEx(width=32, n3=0.001)", matched=False, note="likewise"),
+    Variant("DistMult", model="DistMult(width=32, n3=0.001)", matched=False, note=_NO_NETWORK),
+    Variant("ComplEx", model="ComplEx(width=32, n3=0.001)", matched=False, note=_NO_NETWORK),
     Variant(
         "RotatE",
         model="RotatE(width=32, norm=2)",
         task={"objective": "negatives", "negatives": 256},
         matched=False,
-        note="likewise, trained against random tails, as it was published",
+        note=f"{_NO_NETWORK}, trained against random tails, as it was published",
     ),
 )
 _NAMES = tuple(variant.name for variant in _MIXERS)

@@ -23,6 +23,7 @@ _BLIND = (
     "RandomWalkStem(steps=1, frequencies=0, hidden=16, blocks=0, node_degree=False, node_order=False, "
     "pair_degree=False, pair_order=False)"
 )
+_COUNTING = "control: the sum over nodes counts them by itself"
 _MULTISETS = Comparison(
     task="Graphs(data=multisets)",
     model=f"GraphTransformer(width=32, depth=2, heads=4, pooling=mean, stem={_BLIND}, init_std=None)",
@@ -34,8 +35,8 @@ _MULTISETS = Comparison(
         Variant("inner products, RMSNorm", {**_DOT, "norm": "RMSNorm"}, note="the usual block"),
         Variant("distances, LayerNorm", {"norm": "LayerNorm"}),
         Variant("inner products, LayerNorm", {**_DOT, "norm": "LayerNorm"}),
-        Variant("the paper's block, sum", {"pooling": "sum"}, note="control: the sum over nodes counts them by itself"),
-        Variant("the usual block, sum", {**_DOT, "norm": "RMSNorm", "pooling": "sum"}, note="likewise"),
+        Variant("the paper's block, sum", {"pooling": "sum"}, note=_COUNTING),
+        Variant("the usual block, sum", {**_DOT, "norm": "RMSNorm", "pooling": "sum"}, note=_COUNTING),
     ),
     split="test",
     settings={
