@@ -492,6 +492,8 @@ CARD = Card(
             kind="comparison",
             notes=(
                 "Linear maps of this narrow model start with SmallInit in place of the published 0.02, for all alike. "
+                "More accurate is taken to be by more than half a point: where the usual block makes no mistake either, "
+                "it is as good, and the claim does not hold. "
                 "Answers are read from the mean over nodes, and nothing tells the model how many nodes there are: the "
                 "number has to come through attention and the lengths of tokens. Where they are read from the sum, as "
                 "the paper does, the sum counts by itself; that stands beside it, as do blocks with LayerNorm."
@@ -499,7 +501,7 @@ CARD = Card(
             experiment=_MULTISETS,
             requires=(
                 *(
-                    Contrast(better, worse, "accuracy", "higher")
+                    Contrast(better, worse, "accuracy", "higher", 0.005)
                     for better, worse in (
                         ("distances, AdaRMSNorm", "distances, RMSNorm"),
                         ("distances, AdaRMSNorm", "inner products, AdaRMSNorm"),
