@@ -77,7 +77,7 @@ def _synthetic(task: str, quick_steps: int, steps: int, minutes: float, *more: V
         ),
         variants=(*_PLACES, *more),
         settings={
-            "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=1.2, steps=quick_steps, variants=_QUICK),
+            "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=3.0, steps=quick_steps, variants=_QUICK),
             "laptop": Setting(learning_rates=(0.5, 1.0), minutes=minutes, steps=steps),
             "gpu": Setting(
                 model={"width": 128, "depth": 3, "heads": 8},
