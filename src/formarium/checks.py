@@ -22,6 +22,11 @@ def at_most(name: str, value: Any, limit: Any) -> Check:
     return check(name, value, limit, value <= limit)
 
 
+def below(name: str, value: Any, limit: Any) -> Check:
+    """Holds where the value stays below the limit (a NaN never does)."""
+    return check(name, value, limit, value < limit)
+
+
 def above(name: str, value: Any, limit: Any) -> Check:
     """Holds where the value exceeds the limit (a NaN never does)."""
     return check(name, value, limit, value > limit)

@@ -60,11 +60,8 @@ class LinkPredictor(TripleScorer):
         table = TokenEmbedding.Config()
         self.entities = cast(TokenEmbedding, table.build(vocabulary=config.entities, **around))
         self.relations = cast(TokenEmbedding, table.build(vocabulary=2 * config.relations, **around))
-        self.cls = (
-            nn.Parameter(start_spread(config.init_std, config.width) * torch.randn(config.width))
-            if config.cls
-            else None
-        )
+        spread = start_spread(config.init_std, config.width)
+        self.cls = nn.Parameter(spread * torch.randn(config.width)) if config.cls else None
         self.position, self.blocks = build_stack(
             around,
             config.depth,
@@ -77,7 +74,7 @@ class LinkPredictor(TripleScorer):
         )
         self.norm = built(config.norm, Norm, "norm", **around) if config.placement == "pre" else None
         self.bias = nn.Parameter(torch.zeros(config.entities))
-        initialise(self, config.init_std, config.depth, config.width)
+        initialise(self, spread, config.depth, config.width)
 
     def forward(
         self,

@@ -3,7 +3,7 @@
 import statistics
 from typing import Any
 
-from formarium.checks import Check, at_most
+from formarium.checks import Check, below
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
 _MAIN = ("RoPE", "CARoPE", "trainable frequencies", "ALiBi", "NoPE")
@@ -87,10 +87,6 @@ _TIMED = Measurement(
 )
 
 
-def _checks(function: str, **options: Any) -> Exact:
-    return Exact.everywhere(f"formarium.papers.carope:{function}", **options)
-
-
 def advance(model: Any, task: Any) -> dict[str, float]:
     """How fast phases grow in a trained model: the mean advance of a token, over layers, heads and channel pairs.
 
@@ -149,7 +145,7 @@ def starts_at_rope(seed: int, bias: bool) -> list[Check]:
     with torch.no_grad():
         difference = float((rope(tokens) - carope(tokens)).abs().max())
     what = "the bias ln(exp(1/theta - 1) - 1)" if bias else "no bias, W = 0"
-    return [at_most(f"scores equal RoPE's with {what}", difference, 1e-6)]
+    return [below(f"scores equal RoPE's with {what}", difference, 1e-6)]
 
 
 def phases_in_half_precision(seed: int, length: int = 8192) -> list[Check]:
@@ -166,7 +162,7 @@ def phases_in_half_precision(seed: int, length: int = 8192) -> list[Check]:
             sums.append(total)
         error = float((torch.stack(sums).double() - exact).abs().max())
         name = f"running phase in {str(dtype).removeprefix('torch.')} after {length} tokens"
-        found.append(at_most(name, error, limit))
+        found.append(below(name, error, limit))
     return found
 
 
@@ -254,21 +250,21 @@ CARD = Card(
             text="CARoPE can be initialised so that the model equals one with RoPE.",
             source="section 3, with our bias",
             kind="exact",
-            experiment=_checks("starts_at_rope", bias=True),
+            experiment=Exact.everywhere(f"{__name__}:starts_at_rope", bias=True),
         ),
         Claim(
             key="starts-at-rope-as-printed",
             text="The formula as printed, without a bias, can be initialised at RoPE.",
             source="section 3",
             kind="exact",
-            experiment=_checks("starts_at_rope", bias=False),
+            experiment=Exact.everywhere(f"{__name__}:starts_at_rope", bias=False),
         ),
         Claim(
             key="phases-survive-half-precision",
             text="The running phases can be summed in training precision, float32 and bfloat16 alike.",
             source="implied by training in bfloat16",
             kind="exact",
-            experiment=_checks("phases_in_half_precision"),
+            experiment=Exact.everywhere(f"{__name__}:phases_in_half_precision"),
             notes="formarium sums phases in float32 whatever the precision of the model.",
         ),
     ),

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from formarium.checks import Check, check
+from formarium.checks import Check, above, at_most
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
 _SINGLE = {"Euclidean": "Attention", "hyperbolic": "HyperbolicAttention", "spherical": "SphericalAttention"}
@@ -149,12 +149,12 @@ def overhead(seed: int, width: int, depth: int, heads: int) -> list[Check]:
         flat = routed.replace(token_mixer=parse("Attention"))
         grown, whole = count_parameters(routed) - count_parameters(flat), count_parameters(flat)
         name = f"{data}, {depth} blocks of width {width}: more parameters, embeddings counted"
-        found.append(check(name, grown / whole, 0.075, grown <= 0.075 * whole))
+        found.append(at_most(name, grown / whole, 0.075))
         if data == "WN18RR":
             blocks = whole - count_parameters(flat.replace(depth=depth + 1)) + whole
             alone = (whole - blocks) * depth
             name = f"{depth} blocks of width {width} alone grow by more than half"
-            found.append(check(name, grown / alone, 0.5, grown > 0.5 * alone))
+            found.append(above(name, grown / alone, 0.5))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from formarium.checks import Check, at_most, equal
+from formarium.checks import Check, at_most, below, equal
 from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Measurement, Setting, Variant
 
 _OFFICIAL = "EulerRoPE(start='random', scale=1.0)"
@@ -133,10 +133,6 @@ _TIMED = Measurement(
 )
 
 
-def _checks(function: str) -> Exact:
-    return Exact.everywhere(f"formarium.papers.complexformer:{function}")
-
-
 def head_spread(model: Any, task: Any) -> dict[str, float]:
     """How far the heads of a layer are apart: the deviation of slopes and of offsets between them.
 
@@ -260,7 +256,7 @@ def parameters(seed: int) -> list[Check]:
         name = f"parameters added to {depth} layers of width {width}"
         found.append(equal(name, added, depth * width))
     share = added / rope
-    found.append(at_most("share of the model of 8 x 512", share, 2e-4))
+    found.append(below("share of the model of 8 x 512", share, 2e-4))
     return found
 
 
@@ -302,7 +298,7 @@ CARD = Card(
             text="The scores of the language model at a position do not change when later tokens change.",
             source="official code (a control, not a sentence of the paper)",
             kind="exact",
-            experiment=_checks("causality"),
+            experiment=Exact.everywhere(f"{__name__}:causality"),
             notes=(
                 "Of our model, before anything is measured with it. The published code builds a causal mask and then "
                 "does not apply it."
@@ -414,7 +410,7 @@ CARD = Card(
             ),
             source="abstract and official code",
             kind="exact",
-            experiment=_checks("parameters"),
+            experiment=Exact.everywhere(f"{__name__}:parameters"),
             notes="Equal parameters do not mean equal cost, which is a claim of its own.",
         ),
         Claim(

@@ -365,10 +365,7 @@ CARD = Card(
             text="PolyReLU represents ReLU, its square and any polynomial of it up to its order exactly.",
             source="section 3",
             kind="exact",
-            experiment=Exact(
-                function="formarium.papers.polycom:exact_powers",
-                settings={s: Setting() for s in ("demo", "laptop", "gpu", "paper")},
-            ),
+            experiment=Exact.everywhere(f"{__name__}:exact_powers"),
         ),
         Claim(
             key="fits-smooth-functions-better",

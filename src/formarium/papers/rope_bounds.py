@@ -18,6 +18,7 @@ from formarium.lab.claim import (
     Variant,
 )
 
+_THEORY = "formarium.theory.rope_bounds_checks"
 _APART = 32  # of the two tokens that have to be told apart, in sequences of 64
 _HEAD = 16  # channels of a head
 
@@ -96,12 +97,8 @@ _RETRIEVAL = Measurement(
 )
 
 
-def _checks(function: str, **options: Any) -> Exact:
-    return Exact.everywhere(f"formarium.theory.rope_bounds_checks:{function}", **options)
-
-
 _READINGS = Measurement(
-    function="formarium.theory.rope_bounds_checks:precision_readings",
+    function=f"{_THEORY}:precision_readings",
     settings={scale: Setting() for scale in SCALES},
 )
 
@@ -357,7 +354,7 @@ CARD = Card(
             ),
             source="abstract; base < 1 / machine epsilon",
             kind="exact",
-            experiment=_checks("precision_wall", reading="product"),
+            experiment=Exact.everywhere(f"{_THEORY}:precision_wall", reading="product"),
             notes=(
                 "By the reading that most code implements: phases as the product of an integer position with a "
                 "frequency. Their relative difference is 1 / position, whatever the base. The other readings are claims "
@@ -372,7 +369,7 @@ CARD = Card(
             ),
             source="abstract; base < 1 / machine epsilon, in a reading derived here",
             kind="exact",
-            experiment=_checks("precision_wall", reading="accumulated"),
+            experiment=Exact.everywhere(f"{_THEORY}:precision_wall", reading="accumulated"),
             notes="Few implementations add phases up; tables are products.",
         ),
         Claim(
@@ -409,7 +406,7 @@ CARD = Card(
             ),
             source="abstract",
             kind="exact",
-            experiment=_checks("goldilocks_zone"),
+            experiment=Exact.everywhere(f"{_THEORY}:goldilocks_zone"),
             notes="The number comes from the published formulas with a threshold of our choice.",
         ),
         Claim(
@@ -420,7 +417,7 @@ CARD = Card(
             ),
             source="abstract",
             kind="exact",
-            experiment=_checks("case_study"),
+            experiment=Exact.everywhere(f"{_THEORY}:case_study"),
             notes="The author's table was not available. Depth fails models that work; report margins beside verdicts.",
         ),
         Claim(
@@ -428,7 +425,7 @@ CARD = Card(
             text="Beyond one million tokens no base satisfies the bounds in float32, whatever the architecture.",
             source="abstract",
             kind="exact",
-            experiment=_checks("million_tokens"),
+            experiment=Exact.everywhere(f"{_THEORY}:million_tokens"),
             notes=(
                 "The limit depends on depth and on a threshold that is not known: stability without depth allows 2.66 "
                 "million at threshold 0.95. Models with a base above the wall exist and are used."
@@ -442,7 +439,7 @@ CARD = Card(
             ),
             source="derived here from the four formulas",
             kind="exact",
-            experiment=_checks("invariants"),
+            experiment=Exact.everywhere(f"{_THEORY}:invariants"),
         ),
     ),
 )

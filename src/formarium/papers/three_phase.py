@@ -174,10 +174,6 @@ _TIMED = Measurement(
 )
 
 
-def _checks(function: str, **options: Any) -> Exact:
-    return Exact.everywhere(f"formarium.papers.three_phase:{function}", **options)
-
-
 def stripe_sums(model: Any, task: Any) -> dict[str, float]:
     """How balanced the residual stream is when it is read as three stripes, whatever the model.
 
@@ -547,7 +543,7 @@ CARD = Card(
             ),
             source="abstract, (c)",
             kind="exact",
-            experiment=_checks("orthogonal"),
+            experiment=Exact.everywhere(f"{__name__}:orthogonal"),
             notes="It holds at the embedding only, as the next claim shows.",
         ),
         Claim(
@@ -558,7 +554,7 @@ CARD = Card(
             ),
             source="abstract ('a one-dimensional DC subspace orthogonal to the channels')",
             kind="exact",
-            experiment=_checks("profile_stays", depth=12),
+            experiment=Exact.everywhere(f"{__name__}:profile_stays", depth=12),
             notes=(
                 "For N of 2 or more the offsets between the stripes turn the mean out of its direction entirely, "
                 "whatever the angles: what is left is the average of N evenly spread rotations, which is zero."
@@ -572,7 +568,7 @@ CARD = Card(
             ),
             source="section on the phase geometry",
             kind="exact",
-            experiment=_checks("stripes_cancel"),
+            experiment=Exact.everywhere(f"{__name__}:stripes_cancel"),
             notes="True by construction, with random weights as well: it is no evidence of learning.",
         ),
         Claim(
@@ -621,7 +617,7 @@ CARD = Card(
             ),
             source="abstract",
             kind="exact",
-            experiment=_checks("parameters"),
+            experiment=Exact.everywhere(f"{__name__}:parameters"),
         ),
         Claim(
             key="no-overhead",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from formarium.checks import Check, check
+from formarium.checks import Check, at_most, below, check
 from formarium.parts.positions.rope_scaling import plain_frequencies
 from formarium.theory import rope_bounds as bounds
 from formarium.theory.rope_audit import lower_bounds
@@ -132,7 +132,7 @@ def million_tokens(
     """Whether no base is left beyond a million tokens whatever the architecture: the longest length at each depth."""
     longest = [float(bounds.longest_length(epsilon, depth, dtype)) for depth in depths]
     named = zip(depths, longest, strict=True)
-    return [check(f"longest length at {depth} layers", length, 1e6, length <= 1e6) for depth, length in named]
+    return [at_most(f"longest length at {depth} layers", length, 1e6) for depth, length in named]
 
 
 # Models.
@@ -241,7 +241,7 @@ def case_study(seed: int, epsilon: float = 0.95, dtype: str = "fp32") -> list[Ch
             found += [check(names[name], margin, 1, margin >= 1) for name, margin in margins.items()]
         else:
             least = min(margins, key=lambda name: margins[name])
-            found.append(check(f"{model.name} breaks; margin to {least}", margins[least], 1, margins[least] < 1))
+            found.append(below(f"{model.name} breaks; margin to {least}", margins[least], 1))
     return found
 
 
@@ -254,7 +254,7 @@ def invariants(seed: int) -> list[Check]:
 
     def apart(name: str, one: Any, other: Any, limit: float = 1e-9) -> Check:
         most = float(np.max(np.abs(np.asarray(one, np.float64) / np.asarray(other, np.float64) - 1)))
-        return check(name, most, limit, most <= limit)
+        return at_most(name, most, limit)
 
     exact = bounds.effective_base(base, rotated)
     deep, deeper = (bounds.stability_base(length, 0.95, depth) for depth in (4096, 16384))
