@@ -38,8 +38,10 @@ class Context:
     embeddings: (B, T, D), the tokens as the stem left them.
     coordinates: (B or 1, T, N) places on N axes, where positions only count the tokens.
     grid: extents of the grid that the tokens fill row by row, as (frames, rows, columns).
-    pairs: (B, T, S, E) features of ordered pairs of tokens; pair_rows makes them for some queries at a time instead.
+    pairs: (B, T, S, E) features of ordered pairs of tokens; pair_rows makes them for some queries at a time instead. A
+    mixer may put others in their place, for the layers behind it.
     pair_kinds: of pairs of which many are the same, (B, T, S) the kind of each and (U, E) the features of each kind.
+    degrees: (B, T) how many neighbours each token has, where tokens are nodes of a graph.
     past: how many tokens were seen before these T.
     penalties: scalars that parts ask to be added to the training loss; None where nobody adds them.
     """
@@ -55,6 +57,7 @@ class Context:
     pairs: Tensor | None = None
     pair_rows: PairRows | None = None
     pair_kinds: tuple[Tensor, Tensor] | None = None
+    degrees: Tensor | None = None
     past: int = 0
     penalties: list[Tensor] | None = None
     shared: Any = None  # what a position has prepared beforehand

@@ -72,6 +72,8 @@ EVERY = [
     {"level": "node", "token": "virtual"},
     {"position": NoPE.Config(), "pair_width": 8},
     {"output_norm": True},
+    {"token_mixer": "GritAttention", "position": NoPE.Config(), "pair_width": 8},
+    {"token_mixer": "GritAttention", "position": NoPE.Config(), "token": "virtual"},
 ]
 
 
@@ -107,8 +109,9 @@ def test_graphs_in_a_batch_are_graphs_one_at_a_time(changes: dict[str, object]) 
             torch.testing.assert_close(whole[i], own, atol=1e-10, rtol=1e-10)
 
 
-def test_walks_may_be_given_and_pairs_numbered_by_kind() -> None:
-    net, graphs = model(), batch([one(6, 1), one(9, 2)])
+@pytest.mark.parametrize("changes", [EVERY[0], EVERY[-1]], ids=str)
+def test_walks_may_be_given_and_pairs_numbered_by_kind(changes: dict[str, object]) -> None:
+    net, graphs = model(**changes), batch([one(6, 1), one(9, 2)])
     want = net(**graphs)
     walks = random_walks(graphs["adjacency"], 5)
     torch.testing.assert_close(net(**graphs, walks=walks), want, atol=1e-12, rtol=1e-12)
@@ -196,8 +199,9 @@ def test_survives_saving(tmp_path: Path) -> None:
     assert torch.equal(again(**graphs), net(**graphs))
 
 
-def test_compiles_whole() -> None:
-    net, graphs = model(), batch([one(6, 1), one(9, 2)])
+@pytest.mark.parametrize("changes", [EVERY[0], EVERY[-1]], ids=str)
+def test_compiles_whole(changes: dict[str, object]) -> None:
+    net, graphs = model(**changes), batch([one(6, 1), one(9, 2)])
     compiled = torch.compile(net, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(**graphs), net(**graphs), atol=1e-12, rtol=1e-12)
 

@@ -203,15 +203,17 @@ def test_bidirectional_mixers_do_not_mind_the_order_of_tokens(name: str) -> None
     """Without positions, tokens in another order give the same outputs in that order (hashing and sampling aside)."""
     if name == "TokenFeedForward":
         pytest.skip("it has weights for each place")
-    mixer = CONFIGS[name]().build(width=12, heads=3, causal=False).eval()
-    x = torch.randn(2, 8, 12)
+    mixer = CONFIGS[name]().build(width=12, heads=3, causal=False, pair_width=5).eval()
+    x, pairs, degrees = torch.randn(2, 8, 12), torch.randn(2, 8, 8, 5), torch.randint(8, (2, 8)).float()
     order = torch.randperm(8)
-    context = Context(positions=torch.arange(8)[None])
+    positions = torch.arange(8)[None]
+    context = Context(positions, pairs=pairs, degrees=degrees)
+    moved = Context(positions, pairs=pairs[:, order][:, :, order], degrees=degrees[:, order])
     if name == "LSHAttention":
         pytest.skip("its buckets are cut from a sorted order, in which equal hashes keep the order of tokens")
     with torch.no_grad():
         torch.manual_seed(1)
         plain = mixer(x, context)
         torch.manual_seed(1)
-        turned = mixer(x[:, order], context)
+        turned = mixer(x[:, order], moved)
     torch.testing.assert_close(turned, plain[:, order], atol=1e-5, rtol=1e-4)

@@ -107,7 +107,8 @@ class GraphTransformer(Model):
         self.position = position if position.shared else None
         blocks = []
         for layer in range(config.depth):
-            here = {**around, "layer": layer}
+            hands_on = layer + 1 < config.depth or config.level == "pair"
+            here = {**around, "layer": layer, "hands_on": hands_on}
             if layer and not position.shared:
                 position = built(config.position, Position, "position", **here)
             scale = None if config.layer_scale is None else LayerScale.Config(config.layer_scale)
@@ -193,7 +194,7 @@ class GraphTransformer(Model):
         order = degree.new_full((batch,), length) if pairs.mask is None else pairs.mask.sum(-1, dtype=weight.dtype)
         if config.token == "cls":
             order = order - 1
-        context = Context(positions=torch.arange(length, device=x.device)[None], mask=pairs.mask)
+        context = Context(positions=torch.arange(length, device=x.device)[None], mask=pairs.mask, degrees=degree)
         every = batch * length * length
         fits = length < _LARGE or self._fits(every * self._bytes_a_pair(), x.device)
         step = max(1, _AT_A_TIME // (batch * length * self._bytes_a_pair()))

@@ -32,7 +32,8 @@ _PLACES = (
     ),
     Variant("no position", {"position": "NoPE"}, note="control"),
 )
-_QUICK = ("relative bias", "bias and factor", "absolute", "bias and start token", "RoPE")
+# What the claims ask, with the start token as a control: a demo decides within a minute on two cores.
+_QUICK = ("relative bias", "bias and factor", "bias and start token")
 _OFFICIAL: dict[str, Any] = {
     "model": {
         "width": 768,
@@ -68,7 +69,9 @@ _FEW = Variant(
 )
 
 
-def _synthetic(task: str, quick_steps: int, steps: int, minutes: float, more: tuple[Variant, ...] = ()) -> Comparison:
+def _synthetic(
+    task: str, quick: tuple[str, ...], quick_steps: int, steps: int, minutes: float, more: tuple[Variant, ...] = ()
+) -> Comparison:
     return Comparison(
         task=task,
         model="Encoder(width=48, depth=2, heads=4)",
@@ -77,7 +80,7 @@ def _synthetic(task: str, quick_steps: int, steps: int, minutes: float, more: tu
         ),
         variants=(*_PLACES, *more),
         settings={
-            "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=3.0, steps=quick_steps, variants=_QUICK),
+            "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=3.0, steps=quick_steps, variants=quick),
             "laptop": Setting(learning_rates=(0.5, 1.0), minutes=minutes, steps=steps),
             "gpu": Setting(
                 model={"width": 128, "depth": 3, "heads": 8},
@@ -91,8 +94,8 @@ def _synthetic(task: str, quick_steps: int, steps: int, minutes: float, more: tu
     )
 
 
-_WHERE = _synthetic("PositionIdentification", quick_steps=600, steps=1200, minutes=10.0)
-_EVEN = _synthetic("EvenTokens(vocabulary=100)", quick_steps=1000, steps=2000, minutes=16.0, more=(_FEW,))
+_WHERE = _synthetic("PositionIdentification", (*_QUICK, "RoPE"), quick_steps=600, steps=1200, minutes=10.0)
+_EVEN = _synthetic("EvenTokens(vocabulary=100)", _QUICK, quick_steps=1000, steps=2000, minutes=16.0, more=(_FEW,))
 
 _LANGUAGE = Comparison(
     task="Language",

@@ -61,6 +61,7 @@ from .stems.token_embedding import TokenEmbedding as TokenEmbedding
 from .token_mixers.attention import Attention as Attention
 from .token_mixers.blockwise_attention import BlockwiseAttention as BlockwiseAttention
 from .token_mixers.flow_attention import FlowAttention as FlowAttention
+from .token_mixers.grit_attention import GritAttention as GritAttention
 from .token_mixers.hyperbolic_attention import HyperbolicAttention as HyperbolicAttention
 from .token_mixers.lsh_attention import LSHAttention as LSHAttention
 from .token_mixers.mixture import Mixture as Mixture

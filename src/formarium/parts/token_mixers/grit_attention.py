@@ -1,0 +1,116 @@
+"""Attention whose scores are made of pair features alone, which each layer rewrites (Ma et al. 2023, GRIT, 2305.17589).
+
+Shapes: B graphs, N nodes, D width of nodes, E width of pairs, H heads of K channels.
+"""
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from formarium.config import BaseConfig, ConfigError
+from formarium.context import Context
+from formarium.errors import FormariumError
+from formarium.parts.dropout import dropout as drop
+from formarium.parts.linear import FusedLinear, Linear, ResidualLinear
+from formarium.parts.norms.rms_norm import RMSNorm
+from formarium.parts.part import Norm, Position, TokenMixer
+from formarium.parts.token_mixers.attend import hiding
+
+
+class GritAttention(TokenMixer):
+    """Attention among the nodes of a graph that reads and rewrites the features of its pairs: (B, N, D) to (B, N, D).
+
+    With r(x) = sign(x) sqrt|x|, a pair's inner features are u_ij = relu(r((q_i + k_j) * w_ij) + b_ij), w_ij and b_ij
+    maps of e_ij (eq. 2 of the paper). A vector for each head makes the score of u_ij; values are v_j and a map of
+    u_ij; ``context.pairs`` becomes e_ij and a map of u_ij, for the layers behind.
+    clamp: scores stay within it. degree_scaler: heads are multiplied by a + b log(1 + degree), channel by channel, with
+    a = 1 and b = 0 at the start. norm: of e before it is read; the published model has batch normalisation behind both
+    sums instead. hands_on: whether anybody reads the pairs behind this layer.
+    Raises ConfigError for causal attention and with a position, of which it knows none, and FormariumError for a
+    context without pair features, or whose pair features are made some rows at a time.
+    """
+
+    @dataclass(frozen=True)
+    class Config(BaseConfig):
+        clamp: float | None = 5.0
+        degree_scaler: bool = True
+        dropout: float = 0.0
+        norm: BaseConfig = RMSNorm.Config()
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        pair_width: int,
+        position: Position | None = None,
+        causal: bool = False,
+        hands_on: bool = True,
+        config: Config | None = None,
+    ) -> None:
+        super().__init__()
+        self.config = config = config or self.Config()
+        if width % heads:
+            raise ConfigError(f"a width of {width} cannot be split among {heads} heads")
+        if causal:
+            raise ConfigError("GritAttention is for graphs, whose nodes have no order: it cannot be causal")
+        if position is not None and position.acts:
+            raise ConfigError(
+                f"GritAttention reads features of pairs itself: set position=NoPE, not {type(position).__name__}"
+            )
+        self.heads, self.head_width = heads, width // heads
+        self.qkv = FusedLinear(width, (width, width, width))
+        self.query_offset = nn.Parameter(torch.zeros(width))
+        self.norm = cast(Norm, config.norm.build(width=pair_width))
+        self.pairs_in = FusedLinear(pair_width, (width, width), bias=True)
+        self.pairs_out = ResidualLinear(width, pair_width) if hands_on else None
+        spread = self.head_width**-0.5
+        self.score = nn.Parameter(torch.randn(heads, self.head_width) * spread)
+        self.pair_value = nn.Parameter(torch.randn(heads, self.head_width, self.head_width) * spread)
+        self.degree = nn.Parameter(torch.tensor([1.0, 0.0]).repeat(width, 1)) if config.degree_scaler else None
+        self.out = Linear(width, width)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        if context.pair_rows is not None:
+            raise FormariumError(
+                "GritAttention rewrites the features of all pairs, which for a graph of this size do not fit the memory"
+            )
+        if context.pairs is None:
+            raise FormariumError(
+                "GritAttention reads features of pairs, which the context of these tokens does not have"
+            )
+        batch, nodes, width = x.shape
+        by_head = (batch, nodes, nodes, self.heads, self.head_width)
+        queries, keys, values = self.qkv(x)
+        factor, offset = self.pairs_in(self.norm(context.pairs))
+        both = (queries + self.query_offset)[:, :, None] + keys[:, None]
+        inner = torch.relu(signed_root(both * factor) + offset)
+        heads = inner.view(by_head)
+        scores = torch.einsum("btshk,hk->bhts", heads, self.score.to(inner.dtype))
+        if self.config.clamp is not None:
+            scores = scores.clamp(-self.config.clamp, self.config.clamp)
+        visible = context.visible(causal=False)
+        if visible is not None:
+            scores = scores + hiding(visible, scores.dtype)
+        weights = torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(x.dtype)
+        weights = drop(weights, self.config.dropout, self.training)
+        mixed = torch.einsum("bhts,bshk->bthk", weights, values.view(batch, nodes, self.heads, self.head_width))
+        of_pairs = torch.einsum("bhts,btshk->bthk", weights, heads)
+        mixed = mixed + torch.einsum("bthk,hkl->bthl", of_pairs, self.pair_value.to(inner.dtype))
+        mixed = mixed.reshape(batch, nodes, width)
+        if self.degree is not None:
+            if context.degrees is None:
+                raise FormariumError(
+                    "GritAttention scales by degrees of nodes, which the context of these tokens lacks"
+                )
+            logs = torch.log1p(context.degrees)[..., None].to(mixed.dtype)
+            mixed = mixed * (self.degree[:, 0] + logs * self.degree[:, 1])
+        if self.pairs_out is not None:
+            context.pairs, context.pair_kinds = context.pairs + self.pairs_out(inner), None
+        return cast(Tensor, self.out(mixed))
+
+
+def signed_root(x: Tensor) -> Tensor:
+    """sign(x) sqrt|x|, with a gradient of 0 in place of infinity at 0."""
+    return torch.sqrt(torch.relu(x)) - torch.sqrt(torch.relu(-x))
