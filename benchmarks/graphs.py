@@ -83,6 +83,7 @@ def of_torch_geometric(batch: GraphBatch, stays: Tensor) -> Any:
 def training(repeats: int, compiled: bool) -> Table:
     ours = GraphTransformer(GraphTransformer.Config(node_types=(21,), edge_types=(4,)))
     plain, gps = ReferencePPGT(), GPS()
+    grit = GraphTransformer(ours.config.override({"token_mixer": "GritAttention", "position": "NoPE"}))
     calls: dict[str, Callable[[], None]] = {}
     models: dict[str, nn.Module] = {}
 
@@ -115,6 +116,11 @@ def training(repeats: int, compiled: bool) -> Table:
         add(f"formarium, batches {kind}", ours, [lambda b=b: ours(**b.inputs()) for b in float_batches])
         if fast is not None:
             add(f"formarium compiled, batches {kind}", fast, [lambda b=b: fast(**b.inputs()) for b in float_batches])
+        add(
+            f"formarium, attention of GRIT, batches {kind}",
+            grit,
+            [lambda b=b: grit(**b.inputs()) for b in float_batches],
+        )
         add(f"plain PyTorch, batches {kind}", plain, [lambda b=b: plain(*b) for b in dense])
         add(f"GPSConv, batches {kind}", gps, [lambda b=b: gps(b) for b in sparse])
         if fast_gps is not None:
