@@ -342,7 +342,9 @@ class GraphTransformer(Model):
         width = config.pair_width or config.width
         inside = self.stem.pair_up.in_features + 2 * stem.hidden + 3 * width
         blocks = stem.blocks * (3 + 2 * stem.ratio) * width
-        return round((inside + blocks + 4 * config.heads * config.depth) * self.stem.pair_up.weight.element_size())
+        mixers = [cast(Block, block).token_mixer for block in self.blocks]
+        mixing = sum(4 * config.heads + mixer.kept_a_pair for mixer in mixers)
+        return round((inside + blocks + mixing) * self.stem.pair_up.weight.element_size())
 
 
 class Head(nn.Module):

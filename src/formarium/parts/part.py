@@ -36,9 +36,11 @@ class TokenMixer(Part):
 
     A causal mixer also decodes: ``step`` continues from the state that earlier calls left, and its outputs are those
     of one ``forward`` over all tokens.
+    ``kept_a_pair``: numbers that a gradient needs of each pair of tokens, besides a few of each head.
     """
 
     causal: bool = False
+    kept_a_pair: int = 0
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """All tokens at once."""

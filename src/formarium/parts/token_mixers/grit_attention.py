@@ -60,6 +60,7 @@ class GritAttention(TokenMixer):
                 f"GritAttention reads features of pairs itself: set position=NoPE, not {type(position).__name__}"
             )
         self.heads, self.head_width = heads, width // heads
+        self.kept_a_pair = 10 * width + 2 * pair_width
         self.qkv = FusedLinear(width, (width, width, width))
         self.query_offset = nn.Parameter(torch.zeros(width))
         self.norm = cast(Norm, config.norm.build(width=pair_width))
