@@ -89,11 +89,13 @@ class Measurement:
     """Numbers for each variant that a function finds without the harness: a timing, a fit, a computation.
 
     function: ``module:function`` called as (seed, **options) and returning {variant: {metric: number}}; seeds are
-    paired. A metric over sizes, for a scaling claim, is a mapping of size to number.
+    paired. A metric over sizes, for a scaling claim, is a mapping of size to number. timed: whether the numbers are
+    times, for which one seed after another has the machine to itself; else as many seeds at once as it has cores.
     """
 
     function: str
     settings: Mapping[Scale, Setting]
+    timed: bool = True
 
 
 @dataclass(frozen=True)

@@ -139,7 +139,8 @@ def _prove(card: Card, claim: Claim, scale: Scale, options: Options, wanted: Map
             "split": experiment.split,
         }
     elif isinstance(experiment, Measurement):
-        numbers: Numbers = _measured(experiment.function, setting)
+        at_once = 1 if experiment.timed else options.processes or default_processes(options.threads)
+        numbers: Numbers = _measured(experiment.function, setting, at_once)
         findings = judge(claim.requires, numbers)
         parts = {"seeds": setting.seeds, "budget": {"options": dict(setting.options)}, "numbers": numbers}
     else:
@@ -389,8 +390,8 @@ def _number(row: Mapping[str, Mapping[str, Any]], variant: str, metric: str) -> 
     return float(row[variant][metric])
 
 
-def _measured(path: str, setting: Setting) -> list[Any]:
-    """The function's answer for each seed, in a process of its own; finished seeds are read instead."""
+def _measured(path: str, setting: Setting, at_once: int = 1) -> list[Any]:
+    """The function's answer for each seed, in processes of its own; finished seeds are read instead."""
     keys = [digest([path, dict(setting.options), seed, code_fingerprint()]) for seed in range(setting.seeds)]
     files = [cache_folder("lab", f"{key}.json") for key in keys]
     todo = [(seed, file) for seed, file in enumerate(files) if not file.exists()]
@@ -403,8 +404,9 @@ def _measured(path: str, setting: Setting) -> list[Any]:
             for call, argument in calls:
                 call(argument, lambda amount: None)
         else:
-            threads = default_processes(1)
-            with Workers(1, threads) as workers, progress("measuring", len(calls)) as advance:
+            at_once = min(at_once, len(calls))
+            threads = max(1, default_processes(1) // at_once)
+            with Workers(at_once, threads) as workers, progress("measuring", len(calls)) as advance:
                 workers.all(calls, advance)
     return [read_json(file, "measurement") for file in files]
 

@@ -107,6 +107,7 @@ _TRAINED = Comparison(
 
 _LEAK = Measurement(
     function="formarium.papers.complexformer:next_token_losses",
+    timed=False,
     settings={
         "demo": Setting(options={"width": 64, "depth": 2, "heads": 4, "context": 64, "batch": 8, "steps": 400}),
         "laptop": Setting(options={"width": 64, "depth": 2, "heads": 4, "context": 128, "batch": 8, "steps": 2000}),

@@ -84,6 +84,7 @@ def _retrieval(**options: Any) -> Setting:
 _BASES = [4.0, 10.0, 30.0, 100.0, 1000.0, 10000.0]
 _RETRIEVAL = Measurement(
     function="formarium.papers.rope_bounds:retrieval",
+    timed=False,
     settings={
         "demo": _retrieval(bases=[4.0, 30.0, 1000.0], depths=[1, 2], length=32, width=32, heads=1, batch=16, steps=150),
         "laptop": _retrieval(bases=_BASES, depths=[1, 2, 4], length=64, width=32, heads=1, batch=16, steps=300),
@@ -99,6 +100,7 @@ _RETRIEVAL = Measurement(
 
 _READINGS = Measurement(
     function=f"{_THEORY}:precision_readings",
+    timed=False,
     settings={scale: Setting() for scale in SCALES},
 )
 

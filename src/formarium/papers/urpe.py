@@ -159,6 +159,7 @@ def _counting(**options: Any) -> Setting:
 
 _GRAPHS = Measurement(
     function="formarium.papers.urpe:counts_at_distances",
+    timed=False,
     settings={
         "demo": _counting(nodes=10, width=32, depth=2, batch=32, steps=300),
         "laptop": _counting(nodes=16, width=32, depth=2, batch=32, steps=1500),
