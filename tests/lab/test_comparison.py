@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from formarium.config import ConfigError
 from formarium.errors import DataError, FormariumError
 from formarium.lab import record as records
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Reproduction, Setting, Variant
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Measurement, Reproduction, Setting, Variant
 from formarium.lab.comparison import arms_of, compare, few_digits, with_seeds
 from formarium.lab.prove import Options, prove
 from formarium.lab.report import print_records, write_html
@@ -241,6 +242,37 @@ def test_measurements_and_checks_become_records() -> None:
     (record,) = prove(_builtin(), "demo", ("fits-smooth-functions-better",), Options(seeds=1))
     assert record.verdict == "inconclusive", "one seed decides nothing"
     assert set(record.numbers[0]) == {"ReLU", "PolyReLU"}
+
+
+@pytest.mark.parametrize(("timed", "processes", "shares"), [(True, 3, (1, 6)), (False, 3, (3, 2)), (False, 9, (4, 1))])
+def test_only_what_is_timed_has_the_machine_to_itself(
+    timed: bool, processes: int, shares: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = []
+
+    class Inline:
+        def __init__(self, processes: int, threads: int) -> None:
+            shared.append((processes, threads))
+
+        def __enter__(self) -> "Inline":
+            return self
+
+        def __exit__(self, *exception: object) -> None:
+            pass
+
+        def all(self, calls: list[tuple[Callable[..., None], object]], advance: Callable[..., None]) -> None:
+            for call, argument in calls:
+                call(argument, advance)
+
+    monkeypatch.setattr("formarium.lab.prove.Workers", Inline)
+    monkeypatch.setattr("formarium.lab.prove.default_processes", lambda threads: 6 // threads)
+    monkeypatch.setattr("formarium.lab.prove.function", lambda path: lambda seed, **options: {"a": {"loss": seed}})
+    monkeypatch.setenv("FORMARIUM_CACHE", str(tmp_path))
+    experiment = Measurement("some:thing", {"demo": Setting(seeds=4)}, timed=timed)
+    claim = Claim("one", "A.", "here", "comparison", experiment, (Contrast("a", margin=9.0),))
+    (record,) = prove(card(claim), "demo", (), Options(processes=processes))
+    assert [row["a"]["loss"] for row in record.numbers] == [0, 1, 2, 3]
+    assert shared == [shares]
 
 
 def _builtin() -> Card:

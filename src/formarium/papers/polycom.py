@@ -85,7 +85,8 @@ _MUON = Comparison(
 
 
 def _measurement(function: str, settings: dict[Scale, Setting]) -> Measurement:
-    return Measurement(function=f"formarium.papers.polycom:{function}", settings=settings)
+    timed = function == "step_seconds"
+    return Measurement(f"formarium.papers.polycom:{function}", settings, timed)
 
 
 _FITTED = _measurement(
