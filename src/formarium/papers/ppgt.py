@@ -150,6 +150,7 @@ _BREC: dict[str, dict[str, Any]] = {
     "no sines": {"stem.frequencies": 0},
     "subgraphs": {},
     "GRIT": _GRIT,
+    "wide start": {"init_std": 0.2},
 }
 # A sixth of the published width and half its depth, for what a laptop can train some hundred times.
 _SMALL: dict[str, Any] = {"width": 32, "depth": 3, "heads": 4, "stem.hidden": 48, "stem.blocks": 1}
@@ -190,13 +191,13 @@ _REALISED = Measurement(
     },
 )
 
-# Where two graphs are told apart training soon ends, so a laptop has the time for the published model and protocol.
+# Where two graphs are told apart training soon ends, so a laptop has the time for the published model.
 _SEPARABLE = Measurement(
     function="formarium.papers.ppgt:realised",
     timed=False,
     settings={
         "demo": _paired(
-            variants=["PPGT", _BACKBONE],
+            variants=["PPGT", "wide start"],
             model=_SMALL,
             protocol={"epochs": 8, "warmup": 1},
             pairs=24,
@@ -204,9 +205,11 @@ _SEPARABLE = Measurement(
             separable=True,
             seeds=2,
         ),
-        "laptop": _paired(variants=["PPGT"], model={}, protocol={}, separable=True),
-        "gpu": _paired(variants=["PPGT", _BACKBONE], model={}, protocol={}, separable=True, seeds=5),
-        "paper": _paired(variants=["PPGT", _BACKBONE], model={}, protocol={}, separable=True, seeds=10),
+        "laptop": _paired(
+            variants=["PPGT", "wide start"], model={}, protocol={"epochs": 20, "warmup": 2}, separable=True
+        ),
+        "gpu": _paired(variants=["PPGT", "wide start", _BACKBONE], model={}, protocol={}, separable=True),
+        "paper": _paired(variants=["PPGT", "wide start", _BACKBONE], model={}, protocol={}, separable=True, seeds=10),
     },
 )
 _SEPARABLE_FAMILIES = {
@@ -665,13 +668,15 @@ CARD = Card(
                     label=f"{name}: at most two {called} pairs missed",
                     decides=name == "PPGT",
                 )
-                for name in ("PPGT", _BACKBONE)
+                for name in ("PPGT", "wide start", _BACKBONE)
                 for family, called in _SEPARABLE_FAMILIES.items()
             ),
             notes=(
-                "The published model and protocol at every scale but the demo's. The pairs that refinement does not "
-                "separate are left out: no model can tell them apart, which is a claim of its own, and training on them "
-                "never ends early. The usual block stands beside it where there is time, and does not decide."
+                "The published model at every scale but the demo's; on a laptop with a tenth of its epochs, which only "
+                "pairs that are not told apart ever need. The pairs that refinement does not separate are left out: no "
+                "model can tell them apart, which is a claim of its own. As published all linear maps start with a "
+                "spread of 0.02, and then some answers for the two graphs of a pair differ by less than float32 rounds "
+                "off. Beside it, and not deciding: the same model started with 0.2, where they differ by more."
             ),
         ),
         Claim(
