@@ -3,9 +3,11 @@
 import networkx as nx
 import numpy as np
 import pytest
+import torch
 
 from formarium.papers import ppgt
 from formarium.tasks.graphs import brec
+from formarium.tasks.graphs.batch import collate
 from formarium.tasks.graphs.graph import make_graph
 
 QUICK = {"protocol": {"epochs": 2, "warmup": 1, "copies": 20}, "model": {**ppgt._SMALL, "depth": 1}}
@@ -48,3 +50,17 @@ def test_a_finished_comparison_is_read_and_not_done_again(monkeypatch: pytest.Mo
     assert once["PPGT, all pairs"] == once["PPGT"]
     monkeypatch.setattr("formarium.tasks.graphs.paired_comparison.compare", None)
     assert ppgt.realised(3, ["PPGT"], **QUICK) == once  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("_brec")
+def test_the_published_start_hides_a_pair_below_the_rounding_of_float32() -> None:
+    pair = next(pair for pair in brec.pairs() if pair.number == 279)
+    apart = {}
+    for name in ("PPGT", "wide start"):
+        torch.manual_seed(0)
+        model = brec.ppgt().override(ppgt._BREC[name]).build().double().eval()
+        with torch.no_grad():
+            first, second = (model(**collate([graph]).inputs()) for graph in (pair.first, pair.second))
+        apart[name] = float((first - second).abs().max() / first.abs().max())
+    assert 0 < apart["PPGT"] < torch.finfo(torch.float32).eps / 1000
+    assert apart["wide start"] > torch.finfo(torch.float32).eps * 100
