@@ -130,7 +130,7 @@ _MOLECULES = Comparison(
             steps=150,
             variants=("PPGT", "inner products", "RMSNorm", "no sines", "no gate", "GIN"),
         ),
-        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=24.0, steps=300, seeds=5),
+        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=40.0, steps=300, seeds=5),
         "gpu": Setting(
             model={"width": 64, "depth": 8, "heads": 8, "stem.steps": 24, "stem.hidden": 128, "stem.blocks": 2},
             training={"learning_rate": 2e-3},

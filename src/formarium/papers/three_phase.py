@@ -93,7 +93,7 @@ _MAIN = Comparison(
     ),
     settings={
         "demo": Setting(model=_model(48, 2, 6, 3), minutes=1.0, steps=400, **_QUICK),
-        "laptop": Setting(model=_model(96, 4, 6, 3), minutes=36.0, steps=400, seeds=5),
+        "laptop": Setting(model=_model(96, 4, 6, 3), minutes=50.0, steps=400, seeds=5),
         "gpu": Setting(**_GPU, minutes=28.0),
         "paper": Setting(**_PAPER),
     },
