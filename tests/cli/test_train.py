@@ -95,13 +95,13 @@ def test_under_torchrun_one_process_speaks_for_all(short: list[str], tmp_path: P
 # ------------------------------------------------------------------------------------------------------- interruptions
 
 _PRESSED = """
-import os, signal, sys, torch
+import signal, sys, torch
 torch.set_num_threads(1)
 import formarium.training.harness as harness
 whole = harness._Steps.on_train_batch_end
 def pressed(self, trainer, *rest):
     if trainer.global_step == 5:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
     whole(self, trainer, *rest)
 harness._Steps.on_train_batch_end = pressed
 from formarium.cli.main import main
@@ -134,7 +134,7 @@ def test_ctrl_c_while_tokens_are_made(
     run: Run, short: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def pressed(*_: object) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
     cache = tmp_path / "cache"
     monkeypatch.setenv("FORMARIUM_CACHE", str(cache))

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import resource
 import signal
 import subprocess
@@ -330,7 +329,7 @@ model, task, training, folder, number, step = json.loads(sys.argv[1])
 
 def on_step(now, loss):
     if now == step:
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
 
 try:
     fit(config_from_dict(model), config_from_dict(task).build(), Training.from_dict(training), folder=Path(folder),
@@ -392,7 +391,7 @@ def _press_at(step: int, times: int = 1) -> Callable[[int, float], None]:
     def on_step(now: int, loss: float) -> None:
         if now == step:
             for _ in range(times):
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
 
     return on_step
 
