@@ -32,7 +32,7 @@ _PLACES = (
     ),
     Variant("no position", {"position": "NoPE"}, note="control"),
 )
-# What the claims ask, with the start token as a control: a demo decides within a minute on two cores.
+# What the claims ask, with the start token as a control.
 _QUICK = ("relative bias", "bias and factor", "bias and start token")
 _OFFICIAL: dict[str, Any] = {
     "model": {
