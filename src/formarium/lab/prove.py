@@ -44,6 +44,11 @@ class Options:
     processes: int | None = None
     threads: int = 1
 
+    @property
+    def at_once(self) -> int:
+        """How many processes work side by side."""
+        return self.processes or default_processes(self.threads)
+
 
 def prove(card: Card, scale: Scale, keys: Sequence[str] = (), options: Options | None = None) -> Iterator[Record]:
     """The records of a paper's claims at a scale, one by one as they are done; claims that share runs share them.
@@ -120,13 +125,12 @@ def _prove(card: Card, claim: Claim, scale: Scale, options: Options, wanted: Map
     setting = with_seeds(experiment.settings[scale], options.seeds, options.minutes)
     parts: dict[str, Any]
     if isinstance(experiment, Comparison):
-        threads = options.threads
         result = compare(
             experiment,
             setting,
             wanted[id(experiment)],
-            processes=options.processes or default_processes(threads),
-            threads=threads,
+            processes=options.at_once,
+            threads=options.threads,
             steps=options.steps,
         )
         findings = [_cut_short(f, result) for f in judge(claim.requires, _numbers(result))]
@@ -139,8 +143,7 @@ def _prove(card: Card, claim: Claim, scale: Scale, options: Options, wanted: Map
             "split": experiment.split,
         }
     elif isinstance(experiment, Measurement):
-        at_once = 1 if experiment.timed else options.processes or default_processes(options.threads)
-        numbers: Numbers = _measured(experiment.function, setting, at_once)
+        numbers: Numbers = _measured(experiment.function, setting, 1 if experiment.timed else options.at_once)
         findings = judge(claim.requires, numbers)
         parts = {"seeds": setting.seeds, "budget": {"options": dict(setting.options)}, "numbers": numbers}
     else:

@@ -196,8 +196,9 @@ class GraphTransformer(Model):
             order = order - 1
         context = Context(positions=torch.arange(length, device=x.device)[None], mask=pairs.mask, degrees=degree)
         every = batch * length * length
-        fits = length < _LARGE or self._fits(every * self._bytes_a_pair(), x.device)
-        step = max(1, _AT_A_TIME // (batch * length * self._bytes_a_pair()))
+        size = self._bytes_a_pair()
+        fits = length < _LARGE or self._fits(every * size, x.device)
+        step = max(1, _AT_A_TIME // (batch * length * size))
         if pairs.kinds is not None and pairs.samples is not None:
             kinds, places = pairs.kinds.long(), pairs.samples  # of 32 bits, the gradient is many times slower
             walks = self._walks(pairs, None)

@@ -6,7 +6,7 @@ import statistics
 from typing import Any
 
 from formarium.checks import Check, at_most
-from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Exponent, Measurement, Scale, Setting, Variant
+from formarium.lab.claim import Card, Claim, Comparison, Contrast, Exact, Exponent, Measurement, Setting, Variant
 
 _ACTIVATIONS = ("PolyReLU", "PolyNorm", "GELU", "ReLU", "SquaredReLU")
 _VARIANTS = (
@@ -84,14 +84,10 @@ _MUON = Comparison(
 )
 
 
-def _measurement(function: str, settings: dict[Scale, Setting]) -> Measurement:
-    timed = function == "step_seconds"
-    return Measurement(f"formarium.papers.polycom:{function}", settings, timed)
-
-
-_FITTED = _measurement(
-    "fits",
-    {
+_FITTED = Measurement(
+    function="formarium.papers.polycom:fits",
+    timed=False,
+    settings={
         "demo": Setting(options={"widths": [4, 8, 16], "rounds": 60}),
         "laptop": Setting(seeds=5, options={"widths": [4, 8, 16, 32], "rounds": 400}),
         "gpu": Setting(seeds=10, options={"widths": [4, 8, 16, 32, 64, 128], "rounds": 1000}),
@@ -99,9 +95,10 @@ _FITTED = _measurement(
     },
 )
 
-_SPLINES = _measurement(
-    "best_errors",
-    {
+_SPLINES = Measurement(
+    function="formarium.papers.polycom:best_errors",
+    timed=False,
+    settings={
         "demo": Setting(options={"knots": [8, 16, 32, 64]}),
         "laptop": Setting(seeds=10, options={"knots": [8, 16, 32, 64, 128]}),
         "gpu": Setting(seeds=20, options={"knots": [8, 16, 32, 64, 128]}),
@@ -109,9 +106,9 @@ _SPLINES = _measurement(
     },
 )
 
-_TIMED = _measurement(
-    "step_seconds",
-    {
+_TIMED = Measurement(
+    function="formarium.papers.polycom:step_seconds",
+    settings={
         "demo": Setting(options={"width": 128, "depth": 2, "batch": 2, "repeats": 5, "compiled": False}),
         "laptop": Setting(seeds=5, options={"width": 384, "depth": 6, "batch": 2, "repeats": 8, "compiled": True}),
         "gpu": Setting(seeds=5, options={"width": 768, "depth": 12, "batch": 32, "repeats": 20, "compiled": True}),

@@ -1,7 +1,7 @@
 """PPGT: three small changes that make a plain Transformer strong on graphs (Ma et al., 2025)."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from formarium.checks import Check, above, at_most, equal
 from formarium.lab.claim import (
@@ -12,6 +12,7 @@ from formarium.lab.claim import (
     Exact,
     Measurement,
     Reproduction,
+    Scale,
     Setting,
     Variant,
 )
@@ -160,57 +161,51 @@ def _paired(**options: Any) -> Setting:
     return Setting(seeds=options.pop("seeds", 3), options=options)
 
 
-_REALISED = Measurement(
-    function="formarium.papers.ppgt:realised",
-    timed=False,
-    settings={
-        "demo": _paired(
-            variants=["PPGT", _BACKBONE, "subgraphs", "GIN"],
-            model=_SMALL,
-            protocol={"epochs": 4, "warmup": 1},
-            pairs=16,
-            most_nodes=30,
-            seeds=2,
-        ),
-        "laptop": _paired(
-            variants=["PPGT", _BACKBONE, "subgraphs", "GRIT", "GIN"],
-            model=_SMALL,
-            protocol={"epochs": 16, "warmup": 2},
-            pairs=40,
-            most_nodes=60,
-        ),
-        "gpu": _paired(
-            variants=["PPGT", _BACKBONE, "subgraphs", "GRIT", "GIN"], model={}, protocol={"epochs": 100}, pairs=40
-        ),
-        "paper": _paired(
-            variants=["PPGT", _BACKBONE, "inner products", "RMSNorm", "subgraphs", "GRIT", "GIN"],
-            model={},
-            protocol={},
-            seeds=10,
-        ),
-    },
+def _trained(**settings: Setting) -> Measurement:
+    """What ``realised`` finds, by its settings at each scale."""
+    by_scale = cast(dict[Scale, Setting], settings)
+    return Measurement(function="formarium.papers.ppgt:realised", settings=by_scale, timed=False)
+
+
+_REALISED = _trained(
+    demo=_paired(
+        variants=["PPGT", _BACKBONE, "subgraphs", "GIN"],
+        model=_SMALL,
+        protocol={"epochs": 4, "warmup": 1},
+        pairs=16,
+        most_nodes=30,
+        seeds=2,
+    ),
+    laptop=_paired(
+        variants=["PPGT", _BACKBONE, "subgraphs", "GRIT", "GIN"],
+        model=_SMALL,
+        protocol={"epochs": 16, "warmup": 2},
+        pairs=40,
+        most_nodes=60,
+    ),
+    gpu=_paired(variants=["PPGT", _BACKBONE, "subgraphs", "GRIT", "GIN"], model={}, protocol={"epochs": 100}, pairs=40),
+    paper=_paired(
+        variants=["PPGT", _BACKBONE, "inner products", "RMSNorm", "subgraphs", "GRIT", "GIN"],
+        model={},
+        protocol={},
+        seeds=10,
+    ),
 )
 
 # Where two graphs are told apart training soon ends, so a laptop has the time for the published model.
-_SEPARABLE = Measurement(
-    function="formarium.papers.ppgt:realised",
-    timed=False,
-    settings={
-        "demo": _paired(
-            variants=["PPGT", "wide start"],
-            model=_SMALL,
-            protocol={"epochs": 8, "warmup": 1},
-            pairs=24,
-            most_nodes=30,
-            separable=True,
-            seeds=2,
-        ),
-        "laptop": _paired(
-            variants=["PPGT", "wide start"], model={}, protocol={"epochs": 20, "warmup": 2}, separable=True
-        ),
-        "gpu": _paired(variants=["PPGT", "wide start", _BACKBONE], model={}, protocol={}, separable=True),
-        "paper": _paired(variants=["PPGT", "wide start", _BACKBONE], model={}, protocol={}, separable=True, seeds=10),
-    },
+_SEPARABLE = _trained(
+    demo=_paired(
+        variants=["PPGT", "wide start"],
+        model=_SMALL,
+        protocol={"epochs": 8, "warmup": 1},
+        pairs=24,
+        most_nodes=30,
+        separable=True,
+        seeds=2,
+    ),
+    laptop=_paired(variants=["PPGT", "wide start"], model={}, protocol={"epochs": 20, "warmup": 2}, separable=True),
+    gpu=_paired(variants=["PPGT", "wide start", _BACKBONE], model={}, protocol={}, separable=True),
+    paper=_paired(variants=["PPGT", "wide start", _BACKBONE], model={}, protocol={}, separable=True, seeds=10),
 )
 _SEPARABLE_FAMILIES = {
     "basic": "basic",
@@ -219,32 +214,26 @@ _SEPARABLE_FAMILIES = {
     "cfi": "CFI",
 }
 
-_WITH_SINES = Measurement(
-    function="formarium.papers.ppgt:realised",
-    timed=False,
-    settings={
-        "demo": _paired(
-            variants=["PPGT", "no sines"],
-            model=_SMALL,
-            protocol={"epochs": 8, "warmup": 1},
-            families=["cfi"],
-            separable=True,
-            most_nodes=38,
-            seeds=2,
-        ),
-        "laptop": _paired(
-            variants=["PPGT", "no sines"],
-            model=_SMALL,
-            protocol={"epochs": 20, "warmup": 2},
-            families=["cfi"],
-            separable=True,
-            most_nodes=50,
-        ),
-        "gpu": _paired(
-            variants=["PPGT", "no sines"], model={}, protocol={"epochs": 100}, families=["cfi"], separable=True
-        ),
-        "paper": _paired(variants=["PPGT", "no sines"], model={}, protocol={}, families=["cfi"], seeds=10),
-    },
+_WITH_SINES = _trained(
+    demo=_paired(
+        variants=["PPGT", "no sines"],
+        model=_SMALL,
+        protocol={"epochs": 8, "warmup": 1},
+        families=["cfi"],
+        separable=True,
+        most_nodes=38,
+        seeds=2,
+    ),
+    laptop=_paired(
+        variants=["PPGT", "no sines"],
+        model=_SMALL,
+        protocol={"epochs": 20, "warmup": 2},
+        families=["cfi"],
+        separable=True,
+        most_nodes=50,
+    ),
+    gpu=_paired(variants=["PPGT", "no sines"], model={}, protocol={"epochs": 100}, families=["cfi"], separable=True),
+    paper=_paired(variants=["PPGT", "no sines"], model={}, protocol={}, families=["cfi"], seeds=10),
 )
 
 

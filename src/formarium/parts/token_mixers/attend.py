@@ -82,10 +82,14 @@ def attention_weights(
         scores = scores.add_(bias.to(scores.dtype))
     if causal:
         visible = _with_triangle(visible, queries, keys)
+    return shares(scores, visible).to(queries.dtype)
+
+
+def shares(scores: Tensor, visible: Tensor | None) -> Tensor:
+    """The softmax of scores (B, H, T, S) over the visible keys, in float32 at least; writes into the scores."""
     if visible is not None:
         scores = scores.add_(hiding(visible, scores.dtype))
-    dtype = torch.promote_types(scores.dtype, torch.float32)
-    return torch.softmax(scores, dim=-1, dtype=dtype).to(queries.dtype)
+    return torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 
 def hiding(visible: Tensor, dtype: torch.dtype) -> Tensor:

@@ -16,7 +16,7 @@ from formarium.parts.dropout import dropout as drop
 from formarium.parts.linear import FusedLinear, Linear, ResidualLinear
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Norm, Position, TokenMixer
-from formarium.parts.token_mixers.attend import hiding
+from formarium.parts.token_mixers.attend import shares
 
 
 class GritAttention(TokenMixer):
@@ -91,10 +91,7 @@ class GritAttention(TokenMixer):
         scores = torch.einsum("btshk,hk->bhts", heads, self.score.to(inner.dtype))
         if self.config.clamp is not None:
             scores = scores.clamp(-self.config.clamp, self.config.clamp)
-        visible = context.visible(causal=False)
-        if visible is not None:
-            scores = scores + hiding(visible, scores.dtype)
-        weights = torch.softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32)).to(x.dtype)
+        weights = shares(scores, context.visible(causal=False)).to(x.dtype)
         weights = drop(weights, self.config.dropout, self.training)
         mixed = torch.einsum("bhts,bshk->bthk", weights, values.view(batch, nodes, self.heads, self.head_width))
         of_pairs = torch.einsum("bhts,btshk->bthk", weights, heads)
