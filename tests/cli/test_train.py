@@ -139,7 +139,11 @@ def test_ctrl_c_while_tokens_are_made(
     cache = tmp_path / "cache"
     monkeypatch.setenv("FORMARIUM_CACHE", str(cache))
     monkeypatch.setattr("formarium.tasks.language.tokenizers.Bytes.encode", pressed)
-    done = run("train", "language", "--out", tmp_path / "out", *short)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin without
+    try:
+        done = run("train", "language", "--out", tmp_path / "out", *short)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert done.status == 130
     assert done.err == "interrupted; what is finished is kept, and the same command goes on from there\n"
     assert all(path.suffix == ".lock" for path in (cache / "tokens").iterdir())
