@@ -80,7 +80,14 @@ def _synthetic(
         ),
         variants=(*_PLACES, *more),
         settings={
-            "demo": Setting(task={"length": 8}, learning_rates=(1.0,), minutes=3.0, steps=quick_steps, variants=quick),
+            "demo": Setting(
+                task={"length": 8},
+                training={"learning_rate": 0.006},
+                learning_rates=(1.0,),
+                minutes=3.0,
+                steps=quick_steps,
+                variants=quick,
+            ),
             "laptop": Setting(learning_rates=(0.5, 1.0), minutes=minutes, steps=steps),
             "gpu": Setting(
                 model={"width": 128, "depth": 3, "heads": 8},
@@ -94,8 +101,8 @@ def _synthetic(
     )
 
 
-_WHERE = _synthetic("PositionIdentification", (*_QUICK, "RoPE"), quick_steps=600, steps=1200, minutes=10.0)
-_EVEN = _synthetic("EvenTokens(vocabulary=100)", _QUICK, quick_steps=1000, steps=2000, minutes=16.0, more=(_FEW,))
+_WHERE = _synthetic("PositionIdentification", (*_QUICK, "RoPE"), quick_steps=400, steps=1200, minutes=10.0)
+_EVEN = _synthetic("EvenTokens(vocabulary=100)", _QUICK, quick_steps=500, steps=2000, minutes=16.0, more=(_FEW,))
 
 _LANGUAGE = Comparison(
     task="Language",
