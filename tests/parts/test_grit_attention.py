@@ -11,7 +11,7 @@ from formarium.context import Context
 from formarium.errors import FormariumError
 from formarium.models import GraphTransformer
 from formarium.parts import GritAttention, NoPE, RoPE
-from formarium.parts.token_mixers.grit_attention import signed_root
+from formarium.parts.token_mixers.grit_attention import pair_features, signed_root
 
 SMALL = {"width": 24, "depth": 2, "heads": 4, "node_types": (3,), "edge_types": (2,), "position": "NoPE"}
 
@@ -104,6 +104,25 @@ def test_gradients_are_right_and_finite_where_the_root_has_none() -> None:
     nothing = torch.zeros(3, requires_grad=True)
     signed_root(nothing).sum().backward()
     assert torch.equal(nothing.grad, torch.zeros(3))  # type: ignore[arg-type]
+
+
+def test_the_gradient_written_out_is_that_of_autograd_once_and_twice() -> None:
+    shapes = (2, 4, 6), (2, 4, 6), (2, 4, 4, 6), (2, 4, 4, 6)
+    exact = [torch.randn(shape).double().requires_grad_() for shape in shapes]
+    quick = [x.detach().float().requires_grad_() for x in exact]
+    exact[2].data[0, 1, 2] = quick[2].data[0, 1, 2] = 0  # products of 0, whose root has no gradient
+    asked = torch.randn(shapes[-1]).double()
+    found = []
+    for inputs in (exact, quick):
+        out = pair_features(*inputs)
+        weight = asked.to(out.dtype)
+        first = torch.autograd.grad(out, inputs, weight, retain_graph=True)
+        again = torch.autograd.grad(pair_features(*inputs), inputs, weight, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in again[:2]), inputs[:2])
+        found.append((out, *first, *again, *second))
+    for wanted, own in zip(*found, strict=True):
+        torch.testing.assert_close(own.double(), wanted, atol=2e-4, rtol=2e-3)
+    assert type(pair_features(*quick).grad_fn).__name__ == "_PairFeaturesBackward"
 
 
 @pytest.mark.parametrize("level", ["graph", "node", "pair"])

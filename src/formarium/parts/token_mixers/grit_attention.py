@@ -4,7 +4,7 @@ Shapes: B graphs, N nodes, D width of nodes, E width of pairs, H heads of K chan
 """
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from formarium.config import BaseConfig, ConfigError
 from formarium.context import Context
 from formarium.errors import FormariumError
 from formarium.parts.dropout import dropout as drop
-from formarium.parts.linear import FusedLinear, Linear, ResidualLinear
+from formarium.parts.linear import FusedLinear, Linear, ResidualLinear, plain_training
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Norm, Position, TokenMixer
 from formarium.parts.token_mixers.attend import shares
@@ -82,20 +82,20 @@ class GritAttention(TokenMixer):
                 "GritAttention reads features of pairs, which the context of these tokens does not have"
             )
         batch, nodes, width = x.shape
-        by_head = (batch, nodes, nodes, self.heads, self.head_width)
         queries, keys, values = self.qkv(x)
         factor, offset = self.pairs_in(self.norm(context.pairs))
-        both = (queries + self.query_offset)[:, :, None] + keys[:, None]
-        inner = torch.relu(signed_root(both * factor) + offset)
-        heads = inner.view(by_head)
-        scores = torch.einsum("btshk,hk->bhts", heads, self.score.to(inner.dtype))
+        inner = pair_features(queries + self.query_offset.to(queries.dtype), keys, factor, offset)
+        # All heads at once, with zeros where one head's vector meets another's channels: no copy by head is made of
+        # what is as large as all pairs.
+        scores = (inner @ torch.block_diag(*self.score[..., None]).to(inner.dtype)).permute(0, 3, 1, 2)
         if self.config.clamp is not None:
             scores = scores.clamp(-self.config.clamp, self.config.clamp)
         weights = shares(scores, context.visible(causal=False)).to(x.dtype)
         weights = drop(weights, self.config.dropout, self.training)
         mixed = torch.einsum("bhts,bshk->bthk", weights, values.view(batch, nodes, self.heads, self.head_width))
-        of_pairs = torch.einsum("bhts,btshk->bthk", weights, heads)
-        mixed = mixed + torch.einsum("bthk,hkl->bthl", of_pairs, self.pair_value.to(inner.dtype))
+        crossed = (weights.transpose(1, 2) @ inner).view(batch, nodes, self.heads, self.heads, self.head_width)
+        of_pairs = crossed.diagonal(0, 2, 3)
+        mixed = mixed + torch.einsum("btkh,hkl->bthl", of_pairs, self.pair_value.to(inner.dtype))
         mixed = mixed.reshape(batch, nodes, width)
         if self.degree is not None:
             if context.degrees is None:
@@ -109,6 +109,42 @@ class GritAttention(TokenMixer):
         return cast(Tensor, self.out(mixed))
 
 
+def pair_features(queries: Tensor, keys: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
+    """relu(r((q_i + k_j) w_ij) + b_ij) of q, k (B, N, D) and w, b (B, N, N, D): (B, N, N, D)."""
+    if plain_training(queries, keys, factor, offset):
+        inner: Tensor = _PairFeatures.apply(queries, keys, factor, offset)
+        return inner
+    return torch.relu(signed_root((queries[:, :, None] + keys[:, None]) * factor) + offset)
+
+
 def signed_root(x: Tensor) -> Tensor:
     """sign(x) sqrt|x|, with a gradient of 0 in place of infinity at 0."""
     return torch.sqrt(torch.relu(x)) - torch.sqrt(torch.relu(-x))
+
+
+class _PairFeatures(torch.autograd.Function):
+    """The same with its gradient written out: what is as large as all pairs is written a third as often."""
+
+    @staticmethod
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
+        product = _products(queries, keys, factor)
+        root = product.abs().sqrt_().copysign_(product)
+        inner = torch.add(root, offset, out=product).relu_()
+        ctx.save_for_backward(queries, keys, factor, offset, root, inner)
+        return inner
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+        queries, keys, factor, offset, root, inner = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated once more: what was kept has no history
+            again = torch.relu(signed_root((queries[:, :, None] + keys[:, None]) * factor) + offset)
+            return torch.autograd.grad(again, (queries, keys, factor, offset), gradient, create_graph=True)
+        of_offset = gradient * (inner > 0)
+        of_product = (of_offset / root.abs().mul_(2)).masked_fill_(root == 0, 0.0)
+        of_factor = _products(queries, keys, of_product)
+        of_both = of_product.mul_(factor)
+        return of_both.sum(2), of_both.sum(1), of_factor, of_offset
+
+
+def _products(queries: Tensor, keys: Tensor, factor: Tensor) -> Tensor:
+    return (queries[:, :, None] + keys[:, None]).mul_(factor)
