@@ -73,7 +73,7 @@ _TRAINED = Comparison(
                 "trainable frequencies",
             ),
         ),
-        "laptop": Setting(minutes=20.0, steps=190),
+        "laptop": Setting(seeds=5, minutes=45.0, steps=300),
         "gpu": Setting(
             model={"width": 384, "depth": 6, "heads": 6},
             task={"context": 512, "tokenizer": "bpe:4096"},
