@@ -69,18 +69,26 @@ def pairwise(position: EulerRoPE, queries: Tensor, keys: Tensor, scale: float) -
     offset=st.booleans(),
     slope=st.sampled_from([None, 0.0, 1.0, -1.7]),
     scale=st.sampled_from([None, 1.0]),
+    eps=st.sampled_from([1e-9, 1e-2]),
     seed=st.integers(0, 1000),
 )
-def test_factorised_score_is_the_pairwise_formula(heads, half, layout, tied, offset, slope, scale, seed):
+def test_factorised_score_is_the_pairwise_formula_and_so_is_its_gradient(
+    heads, half, layout, tied, offset, slope, scale, eps, seed
+):
     torch.manual_seed(seed)
     (count, groups), width = heads, 2 * half
-    position = euler(count, width, groups, layout=layout, tied=tied, offset=offset, slope=slope, scale=scale)
-    queries = torch.randn(2, count, 7, width, dtype=DOUBLE)
-    keys = torch.randn(2, groups, 7, width, dtype=DOUBLE)
+    # With the slope fixed at 1 the modulus is exact: what the paper's code adds under the root is not added.
+    eps = 0.0 if slope == 1.0 else eps
+    position = euler(count, width, groups, layout=layout, tied=tied, offset=offset, slope=slope, scale=scale, eps=eps)
+    queries = torch.randn(2, count, 7, width, dtype=DOUBLE, requires_grad=True)
+    keys = torch.randn(2, groups, 7, width, dtype=DOUBLE, requires_grad=True)
     expected = pairwise(position, queries, keys, width**-0.5 if scale is None else scale)
-    # With the slope fixed at 1 the modulus is exact: the 1e-9 under the paper's root is not added.
-    close = 1e-7 if slope == 1.0 else 1e-12
-    assert torch.allclose(scores(position, queries, keys), expected, atol=close, rtol=close)
+    found = scores(position, queries, keys)
+    assert torch.allclose(found, expected, atol=1e-12, rtol=1e-12)
+    leaves = [queries, keys, *position.parameters()]
+    cotangent = torch.randn_like(expected)
+    for own, wanted in zip(*(torch.autograd.grad(s, leaves, cotangent) for s in (found, expected)), strict=True):
+        assert torch.allclose(own, wanted, atol=1e-9, rtol=1e-9)
 
 
 def test_starts_at_rope():

@@ -31,8 +31,12 @@ Config = Mapping[str, Any]
 _ACTIVATIONS: dict[str, BaseConfig] = {
     "quick_gelu": GELU.Config("quick"),
     "gelu": GELU.Config(),
+    "gelu_new": GELU.Config("tanh"),
+    "gelu_fast": GELU.Config("tanh"),
+    "gelu_pytorch_tanh": GELU.Config("tanh"),
     "relu": ReLU.Config(),
     "silu": SiLU.Config(),
+    "swish": SiLU.Config(),
 }
 
 
@@ -151,16 +155,22 @@ def _classifier(config: Config, state: State) -> Adapter:
     if config["hidden_act"] not in _ACTIVATIONS:
         raise ConfigError(f"hidden_act is one of {', '.join(_ACTIVATIONS)}, not {config['hidden_act']!r}")
     video = config["num_axes"] == 3
+    patch = config["patch_size"]
+
+    def whole(pixels: int) -> int:
+        """What the released stem, a strided convolution, sees: it leaves out what is no whole patch at the end."""
+        return pixels // patch * patch
+
     model = Vision(
         Vision.Config(
-            size=config["image_size"],
+            size=whole(config["image_size"]),
             channels=config["num_channels"],
             frames=config["num_frames"] if video else None,
             classes=config["num_class"],
             width=config["hidden_size"],
             depth=config["num_hidden_layers"],
             heads=config["num_attention_heads"],
-            stem=PatchEmbedding.Config(config["patch_size"], bias=False),
+            stem=PatchEmbedding.Config(patch, bias=False),
             position=_position(config),
             absolute=_ReleasedGrid.Config(corners=True) if config["absolute_embedding"] else None,
             token_mixer=Attention.Config(bias=True),
@@ -198,7 +208,7 @@ def _classifier(config: Config, state: State) -> Adapter:
         return weights | {f"{a}.{end}": state[f"{b}.{end}"] for a, b in names.items() for end in ("weight", "bias")}
 
     def run(model: Vision, pixels: Tensor, positions: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        logits = model(pixels, positions)
+        logits = model(pixels[..., : whole(pixels.shape[-2]), : whole(pixels.shape[-1])], positions)
         return {"logits": logits, "loss": F.cross_entropy(logits, labels)}
 
     return Adapter(model, translate, state, run)

@@ -26,8 +26,8 @@ class EulerRoPE(RoPE):
     1/sqrt(K/2), b = 0: the paper's code). slope: a number fixes delta there (1 leaves RoPE with an offset, 0 leaves
     magnitudes and distance); learned where None. offset: whether b is learned, or absent. tied: one slope and one
     offset for all heads of the layer. scale: what scores are multiplied by, under an attention that has no scale of its
-    own; 1/sqrt(K) where None, 1 in the paper's code. eps: added to the squared modulus, here and in the gradient of the
-    phase, which stays finite at zero.
+    own; 1/sqrt(K) where None, 1 in the paper's code. eps: added to the squared modulus. The gradient of a
+    phase at zero, where there is none, is taken to be 0.
     phase: ``principal`` is the paper's, with phi in (-pi, pi]: for a delta that is no integer the score jumps where a
     channel pair crosses the negative real axis. (With the difference of the phases wrapped instead, scores would be no
     dot products.) ``smooth``, our addition, has phi + (delta - 1) sin phi in place of delta phi: the same slope at
@@ -98,10 +98,9 @@ class EulerRoPE(RoPE):
         return join_pairs(a * cos - b * sin, a * sin + b * cos, rest, layout).to(x.dtype)
 
     def _sloped(self, a: Tensor, b: Tensor, slope: Tensor | float) -> tuple[Tensor, Tensor]:
-        square = a * a + b * b + self.config.eps
-        modulus = square.sqrt()
+        modulus = (a * a + b * b + self.config.eps).sqrt()
         if self.config.phase == "principal":
-            phase = slope * _Phase.apply(a, b, square.detach())
+            phase = slope * _Phase.apply(a, b)
             return modulus * phase.cos(), modulus * phase.sin()
         phase = (slope - 1) * (b / modulus)
         cos, sin = phase.cos(), phase.sin()
@@ -109,15 +108,16 @@ class EulerRoPE(RoPE):
 
 
 class _Phase(torch.autograd.Function):
-    """atan2(b, a), with the squared modulus in its gradient given: a^2 + b^2 alone would divide by zero at zero."""
+    """atan2(b, a), with a gradient of 0 at zero, where some versions of torch divide by zero."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, square: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b, square)
+    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b)
         return torch.atan2(b, a)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
-        a, b, square = ctx.saved_tensors
-        gradient = gradients[0] / square
-        return -gradient * b, gradient * a, None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        a, b = ctx.saved_tensors
+        square = a * a + b * b
+        gradient = (gradients[0] / square).masked_fill(square == 0, 0.0)
+        return -gradient * b, gradient * a
