@@ -83,6 +83,11 @@ def test_has_as_many_parameters_as_published_configurations() -> None:
     assert brec.ppgt().build().num_parameters() == 874_032
 
 
+def test_the_head_is_as_wide_as_its_answers() -> None:
+    wide = GraphTransformer.Config(width=16, depth=1, heads=2, outputs=24).build()
+    assert [tuple(layer.weight.shape) for layer in wide.head.layers] == [(24, 16), (24, 24), (24, 24)]
+
+
 @pytest.mark.parametrize("changes", EVERY, ids=str)
 def test_knows_no_order_of_nodes(changes: dict[str, object]) -> None:
     net, graph = model(**changes), one(7, 3)

@@ -46,3 +46,16 @@ def test_half_precision_is_taken_in_single() -> None:
     made = AdaRMSNorm(12).half()
     assert made(x).dtype == torch.float16
     torch.testing.assert_close(made(x), torch.ones_like(x), atol=1e-2, rtol=1e-2)
+
+
+def test_one_vector_alone_has_the_gradients_of_a_row() -> None:
+    made = AdaRMSNorm(12)
+    alone = torch.randn(12).requires_grad_()
+    row = alone.detach()[None].clone().requires_grad_()
+    weights = torch.randn(12)
+    (made(alone) * weights).sum().backward()
+    first = [p.grad.clone() for p in made.parameters() if p.grad is not None]
+    made.zero_grad()
+    (made(row) * weights).sum().backward()
+    assert torch.equal(alone.grad, row.grad[0])  # type: ignore[arg-type, index]
+    assert all(torch.equal(a, p.grad) for a, p in zip(first, made.parameters(), strict=True))  # type: ignore[arg-type]

@@ -38,7 +38,8 @@ class GraphTransformer(Model):
     node_types: how many values each categorical feature of nodes takes; node_features: how many real ones there are;
     edge_types, edge_features: likewise of edges. token: one more token, with learned features of its pairs with nodes,
     joined to no node (``cls``) or to all of them, so that walks go through it (``virtual``). pooling: ``sum`` or
-    ``mean`` over nodes, or what the token holds in the end. head_layers: linear maps of the head, GELU between them;
+    ``mean`` over nodes, or what the token holds in the end. head_layers: linear maps of the head, GELU between them, as
+    wide inside as the larger of width and outputs;
     output_norm: batch normalisation of the answer. drop_path: share of graphs for which a branch is left out while
     training. init_std: of linear maps, 0.02 as published; None is SmallInit (see ``initialise``), with which narrow
     models learn faster.
@@ -125,7 +126,7 @@ class GraphTransformer(Model):
         self._together = all(isinstance(getattr(b.token_mixer, "position", None), PairBias) for b in blocks)
         self.norm = built(config.norm, Norm, "norm", **around)
         read = 2 * config.width + pair_width if config.level == "pair" else config.width
-        self.head = Head(read, config.width, config.outputs, config.head_layers)
+        self.head = Head(read, max(config.width, config.outputs), config.outputs, config.head_layers)
         self.output_norm = nn.BatchNorm1d(config.outputs) if config.output_norm else None
         std = start_spread(config.init_std, config.width)
         for module in self.modules():

@@ -80,7 +80,7 @@ def _block(config: Config, state: State) -> Adapter:
         branches=(Attention.Config(), _hyperbolic_settings(config), SphericalAttention.Config()),
         router=TokenRouter.Config(hidden=len(state["router.0.weight"]), temperature=config["temperature"]),
     )
-    feed_forward = FeedForward.Config(ratio=config["mlp_ratio"], bias=True)
+    feed_forward = FeedForward.Config(hidden=len(state["mlp.0.weight"]), bias=True)
     block = Block(
         mixture.build(width=width, heads=config["num_heads"]),
         feed_forward.build(width=width),

@@ -155,7 +155,7 @@ def _classifier(config: Config, state: State) -> Adapter:
     if config["hidden_act"] not in _ACTIVATIONS:
         raise ConfigError(f"hidden_act is one of {', '.join(_ACTIVATIONS)}, not {config['hidden_act']!r}")
     video = config["num_axes"] == 3
-    patch = config["patch_size"]
+    patch: int = config["patch_size"]
 
     def whole(pixels: int) -> int:
         """What the released stem, a strided convolution, sees: it leaves out what is no whole patch at the end."""

@@ -84,7 +84,7 @@ def _layer_weights(state: State, ours: str, theirs: str) -> dict[str, Tensor]:
 
 def _layer(config: Config, state: State) -> Adapter:
     width, norm = config["dim"], AdaRMSNorm.Config(config["norm_eps"])
-    ffn = FeedForward(width, FeedForward.Config(ratio=config["ffn_ratio"], bias=True))
+    ffn = FeedForward(width, FeedForward.Config(hidden=_rows(state, "FFN.0"), bias=True))
     block = Block(_mixer(config), ffn, (norm.build(width=width), norm.build(width=width)))
 
     def run(block: Block, x: Tensor, pair: Tensor, mask: Tensor) -> dict[str, Tensor]:
@@ -93,19 +93,32 @@ def _layer(config: Config, state: State) -> Adapter:
     return Adapter(block, lambda state: _layer_weights(state, "", ""), state, run)
 
 
+def _rows(state: State, name: str) -> int:
+    """The width of a map's output, which the published code cuts to an integer where ours rounds a ratio."""
+    return len(state[f"{name}.weight"])
+
+
+def _both_ways(adjacency: Tensor) -> Tensor:
+    """Adjacency (..., N, N) as the published code takes it: where it is not symmetric, every edge both ways, weight 1."""
+    other = adjacency.mT
+    one_way = (adjacency != other).flatten(-2).any(-1)[..., None, None]
+    return torch.where(one_way, ((adjacency != 0) | (other != 0)).to(adjacency.dtype), adjacency)
+
+
 def _rrwp(config: Config, state: State) -> Callable[..., Any]:
-    return lambda adj: {"rrwp": random_walks(adj, config["ksteps"], config["sym_norm"])}
+    return lambda adj: {"rrwp": random_walks(_both_ways(adj), config["ksteps"], config["sym_norm"])}
 
 
 def _model(config: Config, state: State) -> Adapter:
     norm = AdaRMSNorm.Config(config["norm_eps"])
+    inner = _rows(state, "edge_ffn.0.mlp.0") if config["pair_blocks"] else 0
     stem = RandomWalkStem.Config(
         steps=config["ksteps"],
         symmetric=config["sym_norm"],
         frequencies=config["sin_L"],
         hidden=config["hid_dim"],
         blocks=config["pair_blocks"],
-        ratio=config["pair_ffn_ratio"],
+        ratio=inner / config["pair_dim"],
         pre_norm=config["pair_pre_norm"],
         norm=norm,
         node_degree=config["node_log_deg"],
@@ -127,7 +140,7 @@ def _model(config: Config, state: State) -> Adapter:
         stem=stem,
         token_mixer=_attention_config(config),
         position=PairBias.Config(gate=config["urpe"]),
-        channel_mixer=FeedForward.Config(ratio=config["ffn_ratio"], bias=True),
+        channel_mixer=FeedForward.Config(hidden=_rows(state, "layers.0.FFN.0"), bias=True),
         norm=norm,
         head_layers=config["head_layers"],
     )
@@ -159,7 +172,7 @@ def _model(config: Config, state: State) -> Adapter:
     def run(
         model: GraphTransformer, adj: Tensor, atom_type: Tensor, bond_type: Tensor, mask: Tensor
     ) -> dict[str, Tensor]:
-        x, context = model.stems(adj, mask, atom_type, bond_type)
+        x, context = model.stems(_both_ways(adj), mask, atom_type, bond_type)
         last = model.encode(x, context)
         assert context.pairs is not None
         both = (mask[:, :, None] & mask[:, None, :])[..., None]

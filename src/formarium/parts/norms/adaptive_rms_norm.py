@@ -65,6 +65,6 @@ class _Normed(torch.autograd.Function):
         of_gain, of_size = through / gain, through / size
         inner = torch.addcmul(alpha * beta, alpha.square(), x)
         of_x = torch.addcmul(gradient * factor, inner, of_gain).addcmul_(x, of_size, value=-1)
-        rows, share = x.flatten(0, -2), of_gain.flatten()
+        rows, share = x.reshape(-1, x.shape[-1]), of_gain.flatten()
         once, twice = share @ rows, share @ (rows * rows)
         return of_x, alpha * twice + beta * once, alpha * once + beta * share.sum(), None
