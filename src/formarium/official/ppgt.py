@@ -99,7 +99,7 @@ def _rows(state: State, name: str) -> int:
 
 
 def _both_ways(adjacency: Tensor) -> Tensor:
-    """Adjacency (..., N, N) as the published code takes it: where it is not symmetric, every edge both ways, weight 1."""
+    """Adjacency (..., N, N) as the published code takes it: of a directed graph, every edge both ways, of weight 1."""
     other = adjacency.mT
     one_way = (adjacency != other).flatten(-2).any(-1)[..., None, None]
     return torch.where(one_way, ((adjacency != 0) | (other != 0)).to(adjacency.dtype), adjacency)
