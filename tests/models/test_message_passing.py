@@ -77,6 +77,7 @@ def test_cannot_tell_a_six_cycle_from_two_triangles() -> None:
 def test_survives_saving(tmp_path: Path) -> None:
     net = model().float()
     net.save_pretrained(tmp_path)
+    assert len({path.stat().st_mode for path in tmp_path.iterdir()}) == 1
     given = collate([graph(7, 4)]).inputs()
     torch.testing.assert_close(load(tmp_path).eval()(**given), net(**given))
 

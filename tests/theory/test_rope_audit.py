@@ -121,7 +121,13 @@ def test_options_of_an_audit():
     assert audit(plain, dtype="bfloat16").kinds[0].wall.limit == 128
     assert any("tf32" in note for note in audit(plain, dtype="tf32").notes)
     assert any("published" in note for note in audit(read_rotary(FACTS["Qwen2.5 7B 1M"])).notes)
-    for wrong in ({"epsilon": 1.0}, {"epsilon": -1.0}, {"dtype": "fp12"}, {"target_length": 0}):
+    for wrong in (
+        {"epsilon": 1.0},
+        {"epsilon": -1.0},
+        {"dtype": "fp12"},
+        {"target_length": 0},
+        {"target_length": 10**20},
+    ):
         with pytest.raises(FormariumError):
             audit(plain, **wrong)
 
@@ -145,6 +151,17 @@ def test_a_base_that_no_float_holds_is_said_to_be_so():
     assert "beyond float64" in printed(found)
 
 
+def test_a_wall_that_is_not_met_is_said_beside_bounds_that_are():
+    text = printed(audit(plain_model(5e7, 128, 32, 8192)), width=200)
+    assert "For 8,192 tokens the lower bounds are met, the fp32 wall is not;" in text
+
+
+def test_a_precision_that_cannot_count_so_far_is_said_to_be_so():
+    found = audit(plain_model(1e4, 64, 4, 70_000), dtype="fp16")
+    json.dumps(dataclasses.asdict(found), allow_nan=False)
+    assert "positions are beyond what fp16 can count" in printed(found, width=200)
+
+
 def printed(found, width: int = 100) -> str:
     file = io.StringIO()
     print_audit(found, Console(file=file, width=width))
@@ -166,7 +183,7 @@ def test_the_drawing_marks_the_model_among_the_regions():
     assert len(below) > 8
     for row in below:
         assert re.fullmatch(r"[#@]*[+@]*[.@]*[ @]*", row)
-    assert "For 131,072 tokens the bounds are met" in text
+    assert "For 131,072 tokens the lower bounds are met" in text
 
 
 def test_the_page_needs_nothing_else(tmp_path: Path):

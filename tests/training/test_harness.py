@@ -180,6 +180,12 @@ def test_a_finished_run_is_read_and_not_done_again(small: Config, task: Language
     assert weights_equal(again, model)
 
 
+@pytest.mark.parametrize("seed", [-1, 1 << 32])
+def test_a_seed_out_of_range_is_named(small: Config, task: Language, seed: int) -> None:
+    with pytest.raises(ConfigError, match="a seed is a whole number from 0 to 4294967295"):
+        run(small(), task, seed=seed)
+
+
 @pytest.mark.parametrize("change", ["model", "task", "training", "seed"])
 def test_the_folder_of_another_run_is_refused(small: Config, task: Language, tmp_path: Path, change: str) -> None:
     run(small(), task, folder=tmp_path)
@@ -370,14 +376,21 @@ def test_a_killed_process_leaves_a_run_that_goes_on(
     assert weights_equal(found, uninterrupted["adamw"][0])
 
 
-@pytest.mark.parametrize("step", [1, 5, 9])
-def test_the_first_ctrl_c_finishes_the_step_and_keeps_it(
-    small: Config, task: Language, uninterrupted: dict[str, tuple[Model, Result]], tmp_path: Path, step: int
+@pytest.mark.parametrize(
+    ("step", "number"), [(1, signal.SIGINT), (5, signal.SIGINT), (9, signal.SIGINT), (5, signal.SIGTERM)]
+)
+def test_the_first_ctrl_c_finishes_the_step_and_keeps_it_and_so_does_sigterm(
+    small: Config,
+    task: Language,
+    uninterrupted: dict[str, tuple[Model, Result]],
+    tmp_path: Path,
+    step: int,
+    number: signal.Signals,
 ) -> None:
     model, training = _resumable(small)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted) as caught:
-        run(model, task, training, folder=tmp_path, on_step=_press_at(step))
+        run(model, task, training, folder=tmp_path, on_step=_press_at(step, number=number))
     assert str(caught.value) == (
         f"stopped after step {step} of 9 and kept at {tmp_path}; the same command goes on from there"
     )
@@ -387,11 +400,11 @@ def test_the_first_ctrl_c_finishes_the_step_and_keeps_it(
     assert weights_equal(found, uninterrupted["adamw"][0])
 
 
-def _press_at(step: int, times: int = 1) -> Callable[[int, float], None]:
+def _press_at(step: int, times: int = 1, number: int = signal.SIGINT) -> Callable[[int, float], None]:
     def on_step(now: int, loss: float) -> None:
         if now == step:
             for _ in range(times):
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
 
     return on_step
 

@@ -1,6 +1,7 @@
 """What every model can do: be described, counted, saved and loaded."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar, cast
@@ -47,6 +48,8 @@ class Model(Configurable, nn.Module):
             save_file(weights, temporary, metadata={"format": "pt"})
         with replacing(folder / CONFIG) as temporary:
             temporary.write_text(json.dumps(self.config_file(), indent=2) + "\n", encoding="utf-8")
+        # Some versions of safetensors let nobody but the owner read what they write.
+        shutil.copymode(folder / CONFIG, folder / WEIGHTS)
 
     def config_file(self) -> dict[str, Any]:
         """The content of config.json."""

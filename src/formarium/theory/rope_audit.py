@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from formarium.errors import FormariumError
 from formarium.parts.positions.rope_scaling import LongRoPE, Scaling
 from formarium.theory import rope_bounds as bounds
-from formarium.theory.rope_config import RotaryLayers, RotaryModel
+from formarium.theory.rope_config import MOST_TOKENS, RotaryLayers, RotaryModel
 from formarium.theory.rope_precision import READINGS, Reading, blind_cosine, read, rotation_error
 
 EPSILON = 0.95
@@ -115,7 +115,7 @@ class LayerAudit:
     layers: how many, which is N of the depth bound. effective_base: B_eff, tokens a radian of the slowest channel.
     length_over_base: L / B_eff for the whole context; distance_over_base: for the distance that these layers see.
     blind_cosine: position up to which the slowest cosine cannot be told from 1. rotation_error: the largest error of a
-    cosine or sine at the end of the context.
+    cosine or sine at the end of the context, None where that precision cannot count so far.
     """
 
     kind: str
@@ -135,7 +135,7 @@ class LayerAudit:
     similarity: Similarity
     readings: tuple[Measured, ...]
     blind_cosine: int
-    rotation_error: float
+    rotation_error: float | None
     advice: Advice
 
 
@@ -170,8 +170,8 @@ def audit(
     whole one in the aliasing bound. Raises FormariumError for numbers out of range.
     """
     dtype = bounds.precision(dtype)
-    if target_length is not None and target_length < 1:
-        raise FormariumError(f"a target length is a number of tokens above 0, not {target_length}")
+    if target_length is not None and not 0 < target_length <= MOST_TOKENS:
+        raise FormariumError(f"a target length is a number of tokens from 1 to {MOST_TOKENS:,}, not {target_length:,}")
     kinds = tuple(_layers(kind, model, epsilon, dtype, target_length, strict) for kind in model.kinds)
     return Audit(
         model=model.name,
@@ -226,7 +226,7 @@ def _layers(
         similarity=Similarity(similar, similar >= furthest, similar / distance, similar >= distance),
         readings=tuple(_readings(omega, model, dtype)),
         blind_cosine=blind_cosine(omega, dtype),
-        rotation_error=rotation_error(omega, model.length - 1, _measurable(dtype)),
+        rotation_error=_number(rotation_error(omega, model.length - 1, _measurable(dtype))),
         advice=_advice(kind, effective, epsilon, dtype, target, model.length),
     )
 
@@ -259,6 +259,10 @@ def lower_bounds(kind: RotaryLayers, length: int, epsilon: float = EPSILON, stri
 
 def _finite(base: bounds.Array) -> float | None:
     return float(base) if math.isfinite(base) else None
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _measurable(dtype: str) -> str:

@@ -47,7 +47,7 @@ _FRACTION = ("partial_rotary_factor", "rotary_pct", "rope_pct", "rotary_percenta
 _ROTATED = ("rotary_dim", "attn_rotary_emb", "rotary_ndims")
 _NESTED = ("text_config", "llm_config", "language_config", "thinker_config", "decoder")
 # Numbers beyond these are mistakes; without an end a wrong one would fill the memory.
-_MOST_LAYERS, _MOST_TOKENS, _MOST_CHANNELS = 100_000, 1 << 40, 1 << 16
+_MOST_LAYERS, MOST_TOKENS, _MOST_CHANNELS = 100_000, 1 << 40, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -341,7 +341,7 @@ def _read(settings: Settings, name: str) -> RotaryModel:
     parameters = _parameters(text)
     _refuse_unrotated(text, parameters, family, family_name)
     layers = _needed(text, *_LAYERS, most=_MOST_LAYERS)
-    length = _needed({**settings, **text}, *_LENGTH, most=_MOST_TOKENS)
+    length = _needed({**settings, **text}, *_LENGTH, most=MOST_TOKENS)
     reader = _Reader(text, parameters, family or _Family(), length)
     if family is None and reader.silent:
         raise ConfigError(f"this configuration (model type {family_name!r}) names no base of its rotary embedding")
@@ -375,7 +375,7 @@ def _own(model: Settings, name: str) -> RotaryModel:
     if rope is None:
         raise ConfigError(f"this {model.get('type', 'model')} has no rotary position embedding")
     depth = _needed(model, "depth", most=_MOST_LAYERS)
-    length = _needed(model, "max_length", most=_MOST_TOKENS)
+    length = _needed(model, "max_length", most=MOST_TOKENS)
     head = _count(model, "head_width") or _needed(model, "width") // _needed(model, "heads")
     rotated = _rotated(int(head * rope.fraction), head)
     return RotaryModel(
@@ -566,13 +566,13 @@ def with_changes(
         )
         for kind in model.kinds
     )
-    length = model.length if length is None else _within(length, _MOST_TOKENS, "tokens")
+    length = model.length if length is None else _within(length, MOST_TOKENS, "tokens")
     return dataclasses.replace(model, kinds=kinds, length=length)
 
 
 def plain_model(base: float, rotated: int, layers: int, length: int) -> RotaryModel:
     """A model with one kind of unscaled layers, from four numbers; ConfigError where they are none of a model."""
-    layers, length = _within(layers, _MOST_LAYERS, "layers"), _within(length, _MOST_TOKENS, "tokens")
+    layers, length = _within(layers, _MOST_LAYERS, "layers"), _within(length, MOST_TOKENS, "tokens")
     kind = RotaryLayers(FULL, layers, _base(base), rotated, _rotated(rotated, rotated))
     return RotaryModel(f"base {base:g}", "", length, layers, 0, (kind,))
 

@@ -90,7 +90,9 @@ def advice(audit: Audit, kind: LayerAudit) -> list[str]:
     a = kind.advice
     what = f"{a.length:,} tokens" + (f" (a distance of {a.distance:,})" if a.distance < a.length else "")
     if a.stretch <= 1:
-        first = f"For {what} the bounds are met; the slowest channel could turn {1 / a.stretch:.3g} times faster."
+        wall = "" if kind.wall.margin >= 1 else f", the {audit.dtype} wall is not"
+        room = f"the slowest channel could turn {1 / a.stretch:.3g} times faster"
+        first = f"For {what} the lower bounds are met{wall}; {room}."
     else:
         first = f"For {what} the bounds ask that the slowest channel turn {a.stretch:.3g} times slower."
     low, high = (number(base) if base is not None else "more than float64 holds" for base in a.bases)
@@ -107,9 +109,12 @@ def advice(audit: Audit, kind: LayerAudit) -> list[str]:
             f"By the cosine sum the smallest base is {number(a.similarity_first)}; from {number(a.similarity_settled)} "
             "on all larger ones serve."
         )
+    if kind.rotation_error is None:
+        off = f"positions are beyond what {audit.dtype} can count"
+    else:
+        off = f"the worst cosine or sine in {audit.dtype} is off by {kind.rotation_error:.2g}"
     lines.append(
-        f"At the end of the context the worst cosine or sine in {audit.dtype} is off by {kind.rotation_error:.2g}; the "
-        f"slowest cosine alone says nothing up to position {kind.blind_cosine:,}."
+        f"At the end of the context {off}; the slowest cosine alone says nothing up to position {kind.blind_cosine:,}."
     )
     return lines
 

@@ -30,6 +30,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.strategies import ModelParallelStrategy, Strategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.flop_counter import FlopCounterMode
@@ -98,11 +99,13 @@ def fit(
 
     model: adapted to the task. metrics: what is measured at the end (and each ``evaluate_every`` steps): the task's
     headline where empty, nothing where None. checkpoint_every: steps between checkpoints. show: a progress bar.
-    on_step: called with the
-    step and its loss. Raises Diverged on a loss that is not a number, Interrupted after Ctrl-C (a second one stops at
-    once), CheckpointError where the folder holds another run.
+    on_step: called with the step and its loss. Raises Diverged on a loss that is not a number, Interrupted after Ctrl-C
+    or SIGTERM (a second Ctrl-C stops at once), ConfigError for a seed below 0 or beyond 32 bits, CheckpointError where
+    the folder holds another run.
     """
     training.check()
+    if not 0 <= seed < 1 << 32:
+        raise ConfigError(f"a seed is a whole number from 0 to {(1 << 32) - 1}, not {seed}")
     task.check(metrics or ())
     machine = machine or Machine()
     machine.check()
@@ -152,6 +155,9 @@ def fit(
             raise ConfigError(f"this machine cannot train on {machine.accelerator}: {_first_line(error)}") from error
         try:
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
+        except SIGTERMException:
+            if not callback.stop:  # it came between two steps, with nothing new to keep
+                raise KeyboardInterrupt from None
         except SystemExit as error:
             # What Lightning makes of a Ctrl-C that nothing catches.
             if isinstance(error.__context__, KeyboardInterrupt):
@@ -381,6 +387,7 @@ class _Steps(Callback):
             self.on_step(step, loss)
         if settings.evaluate_every and step % settings.evaluate_every == 0:
             self._evaluate(trainer, own)
+        self.stop = self.stop or trainer.received_sigterm  # a machine that is taken back keeps what was done, too
         if shared:
             self.stop = trainer.strategy.reduce_boolean_decision(self.stop, all=False)
         if self.stop:

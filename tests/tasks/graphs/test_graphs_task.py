@@ -181,6 +181,40 @@ def test_tables_in_a_folder(tmp_path: Path) -> None:
     assert sum(len(g) for g in made.graphs.values()) == 30
 
 
+def test_labels_that_are_not_known_are_no_class(tmp_path: Path) -> None:
+    (tmp_path / "edges.csv").write_text("graph,source,target\n" + "".join(f"g{i},0,1\ng{i},1,2\n" for i in range(40)))
+    names = ["odd", "even", "", "nan"]
+    (tmp_path / "graphs.csv").write_text("graph,label\n" + "".join(f"g{i},{names[i % 4]}\n" for i in range(40)))
+    made = task(data=str(tmp_path))
+    assert made.classes == 2
+    found = [int(graph.target) for split in made.graphs.values() for graph in split]  # type: ignore[arg-type]
+    assert sorted(set(found)) == [-1, 0, 1]
+    assert found.count(-1) == 20
+
+
+def test_tables_of_which_nothing_is_asked_say_so(tmp_path: Path) -> None:
+    rows = [f"g{i},{j},{(j + 1) % (3 + i % 4)}" for i in range(30) for j in range(3 + i % 4)]
+    (tmp_path / "edges.csv").write_text("\n".join(["graph,source,target", *rows]))
+    made = task(data=str(tmp_path / "edges.csv"))
+    with pytest.raises(DataError, match="nothing is asked of the graphs"):
+        made.adapt(GraphTransformer.Config())
+
+
+def sparse() -> list[Graph]:
+    return [ring(3 + i % 9, target=np.nan if i % 9 < 6 else float(i % 9)) for i in range(180)]
+
+
+def test_a_batch_of_which_no_target_is_known_teaches_nothing() -> None:
+    made = task(data=f"{HERE}:sparse")
+    net = tiny(made)
+    losses = [made.loss(net, batch) for batch in islice(made.batches(4, seed=0), 30)]
+    assert all(bool(loss.isfinite()) for loss in losses)
+    nothing = [loss for loss in losses if loss == 0]
+    assert 0 < len(nothing) < 30
+    nothing[0].backward()
+    assert all(p.grad is None or not p.grad.any() for p in net.parameters())
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [

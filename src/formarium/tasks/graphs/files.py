@@ -161,7 +161,7 @@ class _Columns:
             raise DataError(f"{path} has both a label and targets, of which one can be asked for")
         typed = [n for n in names if n.startswith("type")]
         rest = [n for n in names if n not in asked and n not in typed]
-        self._target = _stacked([_categories(rows, n) if n == "label" else _numbers(rows, n, path) for n in asked])
+        self._target = _stacked([_labels(rows) if n == "label" else _numbers(rows, n, path) for n in asked])
         self._types = _stacked([_categories(rows, n) for n in typed])
         self._features = _stacked([_numbers(rows, n, path) for n in rest])
 
@@ -200,6 +200,14 @@ def _categories(rows: Sequence[Mapping[str, str]], name: str) -> np.ndarray:
         return np.array([int(value) for value in values])
     order = {value: index for index, value in enumerate(sorted(set(values)))}
     return np.array([order[value] for value in values])
+
+
+def _labels(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
+    """Classes by number; -1 where the field is empty or ``nan``."""
+    known = np.array([row["label"].strip().lower() not in ("", "nan") for row in rows], dtype=bool)
+    found = np.full(len(rows), -1)
+    found[known] = _categories([row for row, is_known in zip(rows, known, strict=True) if is_known], "label")
+    return found
 
 
 def _rows(path: Path | None) -> list[dict[str, str]]:

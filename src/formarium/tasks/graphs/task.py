@@ -109,6 +109,11 @@ class Graphs(Task):
     def classes(self) -> int | None:
         """How many classes there are; None where a number is asked for."""
         targets = self._targets("train")
+        if targets.dtype == object:
+            raise DataError(
+                f"nothing is asked of the graphs of {self.config.data!r}: give them a target (in tables, a column "
+                "'label' or one whose name begins with 'target')"
+            )
         if not np.issubdtype(targets.dtype, np.integer):
             if not np.isfinite(targets).any():
                 raise DataError(f"no target of {self.config.data!r} is a finite number")
@@ -191,6 +196,8 @@ class Graphs(Task):
 
     def loss(self, model: Model, batch: GraphBatch) -> Tensor:
         answers, targets, _ = self._answers(model, batch)
+        if not len(targets):  # none of this batch is known: nothing to learn from it
+            return answers.sum() * 0.0
         return self._losses(answers, targets).mean()
 
     def _answers(self, model: Model, batch: GraphBatch) -> tuple[Tensor, Tensor, Tensor]:
