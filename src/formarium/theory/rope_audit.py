@@ -171,7 +171,9 @@ def audit(
     """
     dtype = bounds.precision(dtype)
     if target_length is not None and not 0 < target_length <= MOST_TOKENS:
-        raise FormariumError(f"a target length is a number of tokens above 0 and up to {MOST_TOKENS:,}, not {target_length:,}")
+        raise FormariumError(
+            f"a target length is a number of tokens above 0 and up to {MOST_TOKENS:,}, not {target_length:,}"
+        )
     kinds = tuple(_layers(kind, model, epsilon, dtype, target_length, strict) for kind in model.kinds)
     return Audit(
         model=model.name,
