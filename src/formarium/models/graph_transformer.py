@@ -39,10 +39,9 @@ class GraphTransformer(Model):
     edge_types, edge_features: likewise of edges. token: one more token, with learned features of its pairs with nodes,
     joined to no node (``cls``) or to all of them, so that walks go through it (``virtual``). pooling: ``sum`` or
     ``mean`` over nodes, or what the token holds in the end. head_layers: linear maps of the head, GELU between them, as
-    wide inside as the larger of width and outputs;
-    output_norm: batch normalisation of the answer. drop_path: share of graphs for which a branch is left out while
-    training. init_std: of linear maps, 0.02 as published; None is SmallInit (see ``initialise``), with which narrow
-    models learn faster.
+    wide inside as the larger of width and outputs; output_norm: batch normalisation of the answer. drop_path: share of
+    graphs for which a branch is left out while training. init_std: of linear maps, 0.02 as published; None is SmallInit
+    (see ``initialise``), with which narrow models learn faster.
     Raises ConfigError when the parts do not fit together.
     """
 

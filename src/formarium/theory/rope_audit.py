@@ -228,7 +228,7 @@ def _layers(
         similarity=Similarity(similar, similar >= furthest, similar / distance, similar >= distance),
         readings=tuple(_readings(omega, model, dtype)),
         blind_cosine=blind_cosine(omega, dtype),
-        rotation_error=_number(rotation_error(omega, model.length - 1, _measurable(dtype))),
+        rotation_error=_finite(rotation_error(omega, model.length - 1, _measurable(dtype))),
         advice=_advice(kind, effective, epsilon, dtype, target, model.length),
     )
 
@@ -259,12 +259,8 @@ def lower_bounds(kind: RotaryLayers, length: int, epsilon: float = EPSILON, stri
     return tuple(found)
 
 
-def _finite(base: bounds.Array) -> float | None:
-    return float(base) if math.isfinite(base) else None
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: bounds.Array | float) -> float | None:
+    return float(value) if math.isfinite(value) else None
 
 
 def _measurable(dtype: str) -> str:

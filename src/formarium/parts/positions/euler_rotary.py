@@ -26,8 +26,8 @@ class EulerRoPE(RoPE):
     1/sqrt(K/2), b = 0: the paper's code). slope: a number fixes delta there (1 leaves RoPE with an offset, 0 leaves
     magnitudes and distance); learned where None. offset: whether b is learned, or absent. tied: one slope and one
     offset for all heads of the layer. scale: what scores are multiplied by, under an attention that has no scale of its
-    own; 1/sqrt(K) where None, 1 in the paper's code. eps: added to the squared modulus. The gradient of a
-    phase at zero, where there is none, is taken to be 0.
+    own; 1/sqrt(K) where None, 1 in the paper's code. eps: added to the squared modulus. The gradient of a phase
+    at zero, where there is none, is taken to be 0.
     phase: ``principal`` is the paper's, with phi in (-pi, pi]: for a delta that is no integer the score jumps where a
     channel pair crosses the negative real axis. (With the difference of the phases wrapped instead, scores would be no
     dot products.) ``smooth``, our addition, has phi + (delta - 1) sin phi in place of delta phi: the same slope at

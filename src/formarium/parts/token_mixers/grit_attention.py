@@ -114,6 +114,10 @@ def pair_features(queries: Tensor, keys: Tensor, factor: Tensor, offset: Tensor)
     if plain_training(queries, keys, factor, offset):
         inner: Tensor = _PairFeatures.apply(queries, keys, factor, offset)
         return inner
+    return _plain_pair_features(queries, keys, factor, offset)
+
+
+def _plain_pair_features(queries: Tensor, keys: Tensor, factor: Tensor, offset: Tensor) -> Tensor:
     return torch.relu(signed_root((queries[:, :, None] + keys[:, None]) * factor) + offset)
 
 
@@ -137,7 +141,7 @@ class _PairFeatures(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
         queries, keys, factor, offset, root, inner = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated once more: what was kept has no history
-            again = torch.relu(signed_root((queries[:, :, None] + keys[:, None]) * factor) + offset)
+            again = _plain_pair_features(queries, keys, factor, offset)
             return torch.autograd.grad(again, (queries, keys, factor, offset), gradient, create_graph=True)
         of_offset = gradient * (inner > 0)
         of_product = (of_offset / root.abs().mul_(2)).masked_fill_(root == 0, 0.0)
