@@ -98,9 +98,10 @@ class EulerRoPE(RoPE):
         return join_pairs(a * cos - b * sin, a * sin + b * cos, rest, layout).to(x.dtype)
 
     def _sloped(self, a: Tensor, b: Tensor, slope: Tensor | float) -> tuple[Tensor, Tensor]:
-        modulus = (a * a + b * b + self.config.eps).sqrt()
+        square = a * a + b * b
+        modulus = (square + self.config.eps).sqrt()
         if self.config.phase == "principal":
-            phase = slope * _Phase.apply(a, b)
+            phase = slope * _Phase.apply(a, b, square)
             return modulus * phase.cos(), modulus * phase.sin()
         phase = (slope - 1) * (b / modulus)
         cos, sin = phase.cos(), phase.sin()
@@ -108,16 +109,16 @@ class EulerRoPE(RoPE):
 
 
 class _Phase(torch.autograd.Function):
-    """atan2(b, a), with a gradient of 0 at zero, where some versions of torch divide by zero."""
+    """atan2(b, a), given a^2 + b^2, with a gradient of 0 at zero, where some versions of torch divide by zero."""
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor) -> Tensor:
-        ctx.save_for_backward(a, b)
+    def forward(ctx: Any, a: Tensor, b: Tensor, square: Tensor) -> Tensor:
+        ctx.save_for_backward(a, b, square)
         return torch.atan2(b, a)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        a, b = ctx.saved_tensors
-        square = a * a + b * b
-        gradient = (gradients[0] / square).masked_fill(square == 0, 0.0)
-        return -gradient * b, gradient * a
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, None]:
+        a, b, square = ctx.saved_tensors
+        # Far enough from the end of the format that the quotient stays finite, to be multiplied by 0.
+        gradient = gradients[0] / square.clamp(min=torch.finfo(square.dtype).tiny * 1e8)
+        return -gradient * b, gradient * a, None
