@@ -117,13 +117,18 @@ class BaseConfig:
 
     def describe(self) -> str:
         """``Name(field=value)`` with the fields that differ from their defaults: what ``parse`` reads."""
-        changed = []
+        changed = [f"{name}={_text(value)}" for name, value in self.changed().items()]
+        return f"{self.name()}({', '.join(changed)})" if changed else self.name()
+
+    def changed(self) -> dict[str, Any]:
+        """The fields that differ from their defaults."""
+        unset, found = dataclasses.MISSING, {}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
-            default = f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default
-            if default is dataclasses.MISSING or value != default:
-                changed.append(f"{f.name}={_text(value)}")
-        return f"{self.name()}({', '.join(changed)})" if changed else self.name()
+            default = f.default_factory() if f.default_factory is not unset else f.default
+            if default is unset or value != default:
+                found[f.name] = value
+        return found
 
 
 class Configurable:

@@ -25,3 +25,13 @@ def test_what_nobody_wrote(refused: Callable[..., str]) -> None:
     assert refused("cite", "polycom", "PolyNrm") == (
         "error: no paper or part is called 'PolyNrm'; did you mean 'PolyNorm'?"
     )
+
+
+def test_models_and_slugs_in_whatever_case_are_found(run: Callable) -> None:
+    assert run("cite", "CAT").out == run("cite", "LinkPredictor").out == run("cite", "cat").out
+
+
+def test_a_part_of_no_paper_on_the_list_names_its_source(refused: Callable[..., str]) -> None:
+    message = refused("cite", "ALiBi")
+    assert message.startswith("error: ALiBi is of no paper on the list")
+    assert "arXiv 2108.12409" in message

@@ -89,3 +89,27 @@ def test_a_saved_model_needs_only_the_name_of_a_task(run: Run, trained: Path, co
     task = f"Language(corpus='{corpus}', context=16, validation=0.1, evaluation_tokens=320)"
     done = run("evaluate", tmp_path, "--task", task, "--metric", "loss")
     assert done.out == run("evaluate", trained, "--metric", "loss").out
+
+
+def test_relative_paths_of_the_training_are_read_from_where_it_ran(
+    run: Run, refused: Callable[..., str], corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "there").mkdir()
+    shutil.copy(corpus, tmp_path / "here" / "text.txt")
+    monkeypatch.chdir(tmp_path / "here")
+    settings = ["task.corpus=text.txt", "task.context=16", "task.evaluation_tokens=320", "steps=2", "batch_size=2"]
+    settings += ["model.width=8", "model.depth=1", "model.heads=1", "task.validation=0.1"]
+    given = [part for setting in settings for part in ("-s", setting)]
+    assert run("train", "language", "--out", "model", *given).status == 0
+    here = run("evaluate", "model", "--metric", "loss")
+    assert here.status == 0
+    monkeypatch.chdir(tmp_path / "there")
+    assert run("evaluate", "../here/model", "--metric", "loss").out == here.out
+    (tmp_path / "there" / "other.txt").write_text(
+        "Something else, as it lies in the present folder, and long enough. " * 40
+    )
+    other = run("evaluate", "../here/model", "--metric", "loss", "-s", "corpus=other.txt")
+    assert other.status == 0, other.err
+    assert other.out != here.out
+    assert "no text at 'nowhere.txt'" in refused("evaluate", "../here/model", "-s", "corpus=nowhere.txt")

@@ -68,3 +68,35 @@ def test_a_bad_file_is_answered_in_a_sentence(files: dict[str, str], tmp_path: P
     large.write_text("\n".join(f"{i} {i + 1}" for i in range(1200)))
     with pytest.raises(DataError, match="up to 1,000 nodes"):
         run(files["cycle"], str(large))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0 1\n1 2\n2 3\n",
+        "source,target\n0,1\n1,2\n2,3\n",
+        "graph,source,target\na,0,1\na,1,2\na,2,3\n",
+        "target;weight;source\n1;0.5;0\n2;0.5;1\n3;0.5;2\n",
+        "id1,id2\n0,1\n1,2\n2,3\n",
+        "# a path\n0 1 2.5\n1 2 1\n2 3 0\n",
+    ],
+)
+def test_edges_under_any_header_are_read(files: dict[str, str], tmp_path: Path, text: str) -> None:
+    path = tmp_path / "edges.csv"
+    path.write_text(text)
+    found = json.loads(run(str(path), files["path"], "--json"))
+    assert (found["first"]["nodes"], found["first"]["edges"], found["isomorphic"]) == (4, 3, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("graph,source,target\na,0,1\nb,1,2\n", "several graphs"),
+        ("0 1 is_a\n1 2 is_a\n", "their weight, not 'is_a'"),
+    ],
+)
+def test_what_is_no_list_of_edges_is_refused(files: dict[str, str], tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "edges.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        run(str(path), files["path"])

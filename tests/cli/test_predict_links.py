@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -105,3 +106,15 @@ def test_a_folder_of_another_kind_is_refused(tmp_path: Path, refused: Callable[.
     alone = tmp_path / "alone"
     DistMult(DistMult.Config(entities=3, relations=1)).save_pretrained(alone)
     assert "it has no entities.tsv" in refused("predict-links", alone, *asked)
+
+
+def test_without_the_triples_of_training_nothing_is_said_to_be_new(
+    model: Path, tmp_path: Path, run: Callable[..., Any], refused: Callable[..., str]
+) -> None:
+    folder = tmp_path / "bare"
+    shutil.copytree(model, folder)
+    (folder / "triples.npy").unlink()
+    done = run("predict-links", folder, "--head", "dog", "--relation", "is_a")
+    assert done.status == 0
+    assert "which answers stood in training is not known" in done.err
+    assert "triples.npy" in refused("predict-links", folder, "--head", "dog", "--relation", "is_a", "--new")

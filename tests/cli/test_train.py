@@ -209,7 +209,10 @@ def test_places_that_cannot_hold_a_model(
     assert "cannot write" in refused("train", "language", "--out", tmp_path / "file", *short)
     assert "cannot write" in refused("train", "language", "--out", tmp_path / "file" / "below", *short)
     message = refused("train", "language", "--out", trained, *short, "-s", "steps=9")
-    assert message == f"error: {trained} holds another run; choose another folder, or delete it"
+    assert (
+        message
+        == f"error: {trained} holds another run: its training.steps is 8, not 9; choose another folder, or delete it"
+    )
     Decoder.Config(width=8, depth=1, heads=1).build().save_pretrained(tmp_path / "model")
     assert "holds a model that no training here left" in refused(
         "train", "language", "--out", tmp_path / "model", *short

@@ -27,7 +27,7 @@ from formarium.models import Decoder, load
 from formarium.models.model import Model
 from formarium.tasks import Language
 from formarium.tasks.task import Metric
-from formarium.training import Result, Training, fit
+from formarium.training import Machine, Result, Training, fit
 from formarium.training.harness import CHECKPOINT, HISTORY, RESULT, RUN, Interrupted
 from formarium.training.loggers import make_loggers
 
@@ -186,8 +186,18 @@ def test_a_seed_out_of_range_is_named(small: Config, task: Language, seed: int) 
         run(small(), task, seed=seed)
 
 
-@pytest.mark.parametrize("change", ["model", "task", "training", "seed"])
-def test_the_folder_of_another_run_is_refused(small: Config, task: Language, tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("model", "its model.depth is 1, not 2"),
+        ("task", "its task.z_loss is 0.0, not 0.1"),
+        ("training", "its training.steps is 8, not 9"),
+        ("seed", "its seed is 0, not 1"),
+    ],
+)
+def test_the_folder_of_another_run_is_refused(
+    small: Config, task: Language, tmp_path: Path, change: str, named: str
+) -> None:
     run(small(), task, folder=tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     other = Language(task.config.replace(z_loss=0.1))
@@ -199,7 +209,7 @@ def test_the_folder_of_another_run_is_refused(small: Config, task: Language, tmp
             seed=1 if change == "seed" else 0,
             folder=tmp_path,
         )
-    assert str(caught.value) == f"{tmp_path} holds another run; choose another folder, or delete it"
+    assert str(caught.value) == f"{tmp_path} holds another run: {named}; choose another folder, or delete it"
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -583,3 +593,19 @@ def test_progress_is_shown_where_it_is_wanted(
     assert said[3].startswith("training: 50%, about")
     assert "loss 5." in said[0]
     assert "tokens/s" in said[0]
+
+
+def test_a_start_that_fails_leaves_nothing_behind(small: Config, task: Language, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("training on a GPU does not fail here")
+    with pytest.raises(ConfigError, match="cannot train on gpu"):
+        run(small(), task, folder=tmp_path / "out", machine=Machine(accelerator="gpu"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_found_from_another_folder_is_the_same_run(
+    small: Config, task: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run(small(), task, folder=tmp_path / "out")[1]
+    monkeypatch.chdir(tmp_path)
+    assert run(small(), task, folder=tmp_path / "out")[1] == first

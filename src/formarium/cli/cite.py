@@ -16,12 +16,34 @@ def cite(
     from formarium.errors import FormariumError
     from formarium.papers import cards
 
-    by_name = {card.slug: card for card in cards()}
-    by_name |= {part: card for card in cards() for part in card.parts}
+    by_name = {name: card for card in cards() for name in (card.slug, card.model, *card.parts) if name}
+    slugs = {card.slug for card in cards()}
     found = []
     for name in names:
-        if name not in by_name:
+        key = name.lower() if name.lower() in slugs else name
+        if key not in by_name:
+            source = _source(name)
+            if source is not None:
+                raise FormariumError(f"{name} is of no paper on the list; its documentation names its source: {source}")
             raise FormariumError(f"no paper or part is called {name!r}{suggestion(name, by_name)}")
-        if by_name[name] not in found:
-            found.append(by_name[name])
+        if by_name[key] not in found:
+            found.append(by_name[key])
     print("\n\n".join(card.bibtex() for card in found))
+
+
+def _source(name: str) -> str | None:
+    """The first paragraph of what stands over a part or a model of that name; None where there is none."""
+    import inspect
+
+    from formarium.config import ConfigError, resolve
+
+    try:
+        kind = resolve(name).builds
+    except ConfigError:
+        return None
+    module = inspect.getmodule(kind)
+    if kind is None or module is None:
+        return None
+    paragraphs = [*(module.__doc__ or "").split("\n\n"), *(kind.__doc__ or "").split("\n\n")]
+    cited = next((text for text in paragraphs if "arXiv" in text), paragraphs[0])
+    return " ".join(cited.split())

@@ -25,15 +25,20 @@ def curvature(
     from formarium.config import ConfigError
     from formarium.models import Decoder, LinkPredictor, load
     from formarium.tasks.links.completing import Completer
-    from formarium.tasks.links.geometry import graph_shares, sequence_shares
+    from formarium.tasks.links.geometry import branch_names, graph_shares, sequence_shares
     from formarium.tasks.links.geometry_report import print_shares, summary, write_html
 
     folder = folder_of_model(model)
     built = load(folder)
+    if not isinstance(built, LinkPredictor | Decoder):
+        raise ConfigError(f"a {type(built).__name__} has no routers that this command can read")
+    branch_names(built)  # refuses a model without routers before anything is asked of its text or triples
     if isinstance(built, LinkPredictor):
+        if text is not None:
+            raise ConfigError("--text is for language models; of a model of links, entities and relations are shown")
         kept = Completer.load(folder)
         shares = graph_shares(built, kept.training_triples(), kept.vocabulary)
-    elif isinstance(built, Decoder):
+    else:
         from formarium.tasks.language import tokenizers
 
         if not text:
@@ -41,8 +46,6 @@ def curvature(
         tokenizer = tokenizers.load(folder)
         tokens = list(tokenizer.encode(text))[: built.config.max_length]
         shares = sequence_shares(built, torch.tensor([tokens]), [tokenizer.decode([token]) for token in tokens])
-    else:
-        raise ConfigError(f"a {type(built).__name__} has no routers that this command can read")
     if html is not None:
         write_html(shares, html, folder.resolve().name)
     if as_json:

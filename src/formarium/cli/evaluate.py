@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,6 +21,7 @@ def evaluate(
 
     Example: [bold]formarium evaluate shakespeare --metric loss --metric loss@2x[/bold]
     """
+    import contextlib
     from typing import get_args
 
     from formarium.cli.options import folder_of_model, jsonable, settings
@@ -35,14 +36,31 @@ def evaluate(
     splits = get_args(Split)
     if split not in splits:
         raise ConfigError(f"there is no split {split!r}{suggestion(split, splits)}")
-    kept = read_json(folder / RUN, "description of a run (name the task with --task)") if task is None else None
-    config = config_from_dict(kept["task"]) if kept is not None else read_task(str(task))
-    built = config.override(settings(set_ or ())).build()
-    built.prepare()
-    names = metric or list(built.metrics)
-    found = built.evaluate(load(folder), split, names)
+    kept = read_json(folder / RUN, "description of a run (name the task with --task)") if task is None else {}
+    config = config_from_dict(kept["task"]) if kept else read_task(str(task))
+    changes = settings(set_ or ())
+    trained = load(folder)
+    # Relative paths of the training mean what they meant there, those that are given now what they mean here.
+    start = _start(kept)
+    if start != Path():
+        changes = {name: str(Path(v).resolve()) if Path(v).exists() else v for name, v in changes.items()}
+    with contextlib.chdir(start):
+        built = config.override(changes).build()
+        built.prepare()
+        names = metric or list(built.usual or built.metrics)
+        built.check(names)
+        found = built.evaluate(trained, split, names)
     if as_json:
         print(json.dumps(jsonable(found), indent=2))
         return
     for name, value in found.items():
         print(f"{name}: {value:.5g}" if isinstance(value, float) else f"{name}: {len(value)} values (see --json)")
+
+
+def _start(kept: dict[str, Any]) -> Path:
+    """Where a training was started, if its task names something that lies there; else the present folder."""
+    from formarium.training.harness import WHERE
+
+    start = Path(kept.get(WHERE, ""))
+    named = [value for value in kept.get("task", {}).values() if isinstance(value, str) and value]
+    return start if start.is_dir() and any((start / value).exists() for value in named) else Path()

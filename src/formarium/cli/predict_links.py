@@ -29,9 +29,14 @@ def predict_links(
     from rich.table import Table
 
     from formarium.cli.options import folder_of_model
+    from formarium.progress import notice
     from formarium.tasks.links.completing import Completer
+    from formarium.tasks.links.task import TRIPLES
 
-    answers = Completer.load(folder_of_model(model)).complete(head, relation, tail, top, only_new)
+    completer = Completer.load(folder_of_model(model))
+    answers = completer.complete(head, relation, tail, top, only_new)
+    if completer.triples is None:
+        notice(f"there is no {TRIPLES} beside the model, so which answers stood in training is not known")
     if as_json:
         print(json.dumps([dataclasses.asdict(answer) for answer in answers], indent=2, ensure_ascii=False))
         return

@@ -48,10 +48,12 @@ def train(
         else:
             changes["training"][name] = value
     built = read_task(task).override(changes["task"]).build()
-    start = built.adapt(built.baseline() if model is None else parse(model)).override(changes["model"])
+    start = built.baseline() if model is None else parse(model)
+    built.adapt(start)  # refuses a model of another kind before its settings are looked at
+    start = start.override(changes["model"])
     machine = Machine().override({"devices": devices, "strategy": strategy, "accelerator": accelerator})
     _, result = fit(
-        built.adapt(start),
+        built.fitted(start, [name for name in changes["model"] if "." not in name]),
         built,
         Training().override({**built.training, **changes["training"]}),
         seed=seed,

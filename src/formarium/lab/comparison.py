@@ -111,7 +111,7 @@ def arms_of(comparison: Comparison, setting: Setting) -> list[Arm]:
                 continue
         base = parse(variant.model or comparison.model)
         of_scale = {n: v for n, v in setting.model.items() if not variant.model or hasattr(base, n.partition(".")[0])}
-        model = task.adapt(base.override({**of_scale, **variant.changes}))
+        model = task.fitted(base.override({**of_scale, **variant.changes}))
         if comparison.matched and arms and variant.matched:
             model = match_parameters(model, arms[0].parameters, comparison.adjusts)
         training = parse(comparison.training).override({**setting.training, **variant.training})

@@ -18,8 +18,8 @@ def cards() -> tuple[Card, ...]:
 
 
 def card(slug: str) -> Card:
-    """The card of a paper by its slug; FormariumError, with the nearest slug, for an unknown one."""
+    """The card of a paper by its slug, in whatever case; FormariumError, with the nearest slug, for an unknown one."""
     known = {c.slug: c for c in cards()}
-    if slug not in known:
+    if slug.lower() not in known:
         raise FormariumError(f"there is no paper {slug!r}{suggestion(slug, known)}")
-    return known[slug]
+    return known[slug.lower()]

@@ -92,7 +92,7 @@ _PUBLISHED: dict[str, Any] = {
         "token_mixer.dropout": 0.2,
         "drop_path": 0.1,
     },
-    "task": {"data": "pyg:ZINC(subset=True)"},
+    "task": {"data": "pyg:ZINC(subset=True)", "target": None},
     "training": {
         "epochs": 2500,
         "learning_rate": 2e-3,

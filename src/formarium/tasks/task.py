@@ -1,6 +1,6 @@
 """What a task is: data, an objective, metrics and a baseline, for any model whose input and output fit."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -17,13 +17,14 @@ class Task(Configurable):
     """A kind of work on some data.
 
     metrics: what ``evaluate`` can measure, with the better direction of each; names may carry an argument behind "@".
-    lists: those of them that are a list of numbers. headline: the metric that decides where none is named. unit: what
-    ``units`` counts, for throughput. training: settings of ``Training`` that its baseline learns well with, for whoever
-    names none.
+    lists: those of them that are a list of numbers. usual: what is measured where none is named; all metrics if empty.
+    headline: the one that decides where none is named. unit: what ``units`` counts, for throughput. training: settings
+    of ``Training`` that its baseline learns well with, for whoever names none.
     """
 
     metrics: ClassVar[Mapping[str, Literal["lower", "higher"]]] = {"loss": "lower"}
     lists: ClassVar[frozenset[str]] = frozenset()
+    usual: ClassVar[tuple[str, ...]] = ()
     headline: ClassVar[str] = "loss"
     unit: ClassVar[str] = "examples"
     training: ClassVar[Mapping[str, Any]] = {}
@@ -48,6 +49,17 @@ class Task(Configurable):
         Raises ConfigError for a model that cannot do this task.
         """
         return model
+
+    def fitted(self, model: BaseConfig, written: Iterable[str] = ()) -> BaseConfig:
+        """As ``adapt``, for a model that somebody wrote: ConfigError where the data decide otherwise than was written.
+
+        written: settings that were named, for those that are named at their default.
+        """
+        fitted = self.adapt(model)
+        for name in {**model.changed(), **dict.fromkeys(written)}:
+            if (given := getattr(model, name)) != (found := getattr(fitted, name)):
+                raise ConfigError(f"{name} of {model.name()} follows from the task: it is {found} here, not {given}")
+        return fitted
 
     def batches(self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1) -> Iterator[Any]:
         """Endless training batches from number ``start`` on: a function of the seed and the number alone.

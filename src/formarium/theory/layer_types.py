@@ -97,6 +97,8 @@ def window(settings: Mapping[str, Any], length: int) -> int | None:
     both_sides = settings.get("local_attention")
     found = both_sides // 2 if isinstance(both_sides, int) else None
     found = next((settings[k] for k in _WINDOW if isinstance(settings.get(k), int)), found)
+    if found is not None and found < 0:
+        raise ConfigError(f"this configuration has a window of {found} tokens, which is no model's")
     if found is None or not 0 < found < length or settings.get("use_sliding_window") is False:
         return None
     return int(found)

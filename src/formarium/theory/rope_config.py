@@ -320,6 +320,9 @@ def _number(settings: Settings, *names: str) -> float | None:
 
 def _count(settings: Settings, *names: str) -> int | None:
     value = _number(settings, *names)
+    if value is not None and value != int(value):
+        name = next(name for name in names if settings.get(name) is not None)
+        raise ConfigError(f"{name} of this configuration is {value:g}, not a whole number")
     return None if value is None else int(value)
 
 
@@ -517,7 +520,9 @@ class _Reader:
             still = _count(text, "qk_nope_head_dim")
             return max(latent + still if still else head or 0, latent), _rotated(latent, latent)
         head = head or _needed(text, *_WIDTH) // _needed(text, *_HEADS)
-        fraction = _number(parameters, *_FRACTION) or _number(text, *_FRACTION)
+        fraction = _number({**text, **{k: v for k, v in parameters.items() if v is not None}}, *_FRACTION)
+        if fraction is not None and not 0 < fraction <= 1:
+            raise ConfigError(f"this configuration turns a share of {fraction:g} of the channels, not one in (0, 1]")
         if _scaling_type(parameters) == "proportional":
             return head, _rotated(head, head)
         if fraction is None and (rotated := _count(text, *_ROTATED)):

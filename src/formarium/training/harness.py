@@ -52,6 +52,7 @@ CHECKPOINT = "checkpoint.ckpt"
 RUN = "run.json"
 RESULT = "result.json"
 HISTORY = "history.csv"
+WHERE = "folder"  # from which a run was started, and from which relative paths in it are read
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,7 @@ def fit(
         training = training.in_steps(task.batches_per_epoch(together))
     torch.manual_seed(seed)
     module = _Module(cast(Model, model.build()), task, training, seed)
-    if folder is not None and not _rank():
-        write_json(folder / RUN, spec)
-    callback = _Steps(folder, metrics, checkpoint_every, show, on_step)
+    callback = _Steps(folder, spec, metrics, checkpoint_every, show, on_step)
     checkpoint = folder / CHECKPOINT if folder is not None and (folder / CHECKPOINT).exists() else None
     with _quiet_lightning(), _interruptible(callback):
         try:
@@ -190,12 +189,27 @@ def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
         if (folder / CONFIG).exists():
             raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
         return None
-    if read_json(folder / RUN, "description of a run") != spec:
+    kept = read_json(folder / RUN, "description of a run")
+    if difference := _difference(spec, {k: v for k, v in kept.items() if k != WHERE}):
         if (folder / CHECKPOINT).exists() or (folder / RESULT).exists():
-            raise CheckpointError(f"{folder} holds another run; choose another folder, or delete it")
+            raise CheckpointError(f"{folder} holds another run: {difference}; choose another folder, or delete it")
     elif (folder / RESULT).exists():
         return Result(**read_json(folder / RESULT, "result of a run"))
     return None
+
+
+def _difference(asked: Any, kept: Any, name: str = "") -> str:
+    """The first thing in which what is asked differs from what was kept, in words; nothing where they are equal."""
+    if not (isinstance(asked, dict) and isinstance(kept, dict)):
+        return "" if asked == kept else f"its {name} is {_briefly(kept)}, not {_briefly(asked)}"
+    for key in {**asked, **kept}:
+        if found := _difference(asked.get(key), kept.get(key), f"{name}.{key}" if name else key):
+            return found
+    return ""
+
+
+def _briefly(value: Any) -> str:
+    return str(value["type"]) if isinstance(value, dict) and "type" in value else repr(value)
 
 
 def _keep(folder: Path, trainer: L.Trainer, model: Model, task: Task, result: Result) -> None:
@@ -329,12 +343,13 @@ class _Steps(Callback):
     def __init__(
         self,
         folder: Path | None,
+        spec: dict[str, Any],
         metrics: Sequence[str] | None,
         checkpoint_every: int | None,
         show: bool,
         on_step: Callable[[int, float], None] | None,
     ) -> None:
-        self.folder, self.metrics, self.checkpoint_every = folder, metrics, checkpoint_every
+        self.folder, self.spec, self.metrics, self.checkpoint_every = folder, spec, metrics, checkpoint_every
         self.show, self.on_step = show, on_step
         self.stop = self.began = False
         self.durations: list[float] = []
@@ -346,6 +361,8 @@ class _Steps(Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         own = cast(_Module, module)
+        if self.folder is not None and trainer.is_global_zero:
+            write_json(self.folder / RUN, {**self.spec, WHERE: os.getcwd()})
         self.began = True
         if self.show and trainer.is_global_zero:
             bar = progress("training", own.training_settings.steps, trainer.global_step)
@@ -485,10 +502,6 @@ def _attention_flops(queries: Any, keys: Any, values: Any, *_: Any, out_shape: A
 def _peak_memory() -> int:
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
-
-
-def _rank() -> int:
-    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
 def _devices(machine: Machine) -> int | str:

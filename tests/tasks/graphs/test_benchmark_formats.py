@@ -173,5 +173,5 @@ def test_graphs_of_networkx_from_a_function(monkeypatch: pytest.MonkeyPatch) -> 
     module = types.ModuleType("own_graphs")
     module.make = lambda: [nx.cycle_graph(3 + n % 4) for n in range(20)]  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "own_graphs", module)
-    splits = load("own_graphs:make", "", 0.2)
+    splits = load("own_graphs:make", None, 0.2)
     assert [len(splits[s]) for s in ("train", "validation", "test")] == [12, 4, 4]

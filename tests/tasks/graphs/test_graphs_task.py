@@ -227,7 +227,7 @@ def test_a_batch_of_which_no_target_is_known_teaches_nothing() -> None:
 )
 def test_says_which_source_cannot_be_used(source: str, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        load(source, "spanning_trees", 0.1)
+        load(source, None, 0.1)
 
 
 def test_refuses_what_cannot_be_asked() -> None:
@@ -241,3 +241,45 @@ def test_refuses_what_cannot_be_asked() -> None:
         task(held_out=0.5)
     with pytest.raises(ConfigError, match="pool"):
         task(pool=0)
+
+
+def needy(count: int) -> list[Graph]:
+    return [ring(3)] * count
+
+
+def nothing() -> None:
+    return None
+
+
+answer = 42
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("needy", "called without arguments, raised TypeError"),
+        ("nothing", "returned no graphs, but NoneType"),
+        ("answer", "raised TypeError"),
+        ("", "names no function"),
+    ],
+)
+def test_functions_that_return_no_graphs(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(f"{HERE}:{name}", None, 0.1)
+
+
+def test_settings_that_mean_nothing_here_are_refused() -> None:
+    with pytest.raises(DataError, match="brings its own targets"):
+        task(data=f"{HERE}:sparse", target="triangles").prepare()
+    with pytest.raises(ConfigError, match="classes are learned by cross-entropy"):
+        task(target="planar", objective="mse").prepare()
+    with pytest.raises(ConfigError, match="outputs of GraphTransformer follows from the task: it is 2 here, not 3"):
+        task(target="planar").fitted(GraphTransformer.Config(outputs=3))
+    with pytest.raises(ConfigError, match="it is 2 here, not 1"):
+        task(target="planar").fitted(GraphTransformer.Config(outputs=1), ["outputs"])
+    assert task(target="planar").fitted(GraphTransformer.Config()).outputs == 2  # type: ignore[attr-defined]
+
+
+def test_a_missing_table_is_not_taken_for_a_name() -> None:
+    with pytest.raises(DataError, match=r"no such file or folder$"):
+        load("nofile.csv", None, 0.1)

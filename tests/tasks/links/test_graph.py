@@ -112,8 +112,10 @@ def test_folders_and_files_are_read_gzipped_or_not(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 3 of .*wrong\.tsv is not a triple.*2 columns"):
         read_triples(tmp_path / "wrong.tsv")
     (tmp_path / "wrong.tsv").write_text("a\t\tc\n")
-    with pytest.raises(DataError, match="line 1"):
+    with pytest.raises(DataError, match=r"line 1 of .* names no relation"):
         read_triples(tmp_path / "wrong.tsv")
+    (tmp_path / "titled.tsv").write_text("Head\tRelation\tTail\na\tlikes\tb\n")
+    assert read_triples(tmp_path / "titled.tsv") == [("a", "likes", "b")]
     (tmp_path / "empty.tsv").write_text("\n")
     with pytest.raises(DataError, match="no triples in"):
         load(str(tmp_path / "empty.tsv"))

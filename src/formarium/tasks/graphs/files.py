@@ -2,7 +2,9 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -75,15 +77,48 @@ def _read_json(path: Path) -> "nx.Graph[Any]":
 
 def _read_pairs(path: Path) -> "nx.Graph[Any]":
     graph: nx.Graph[Any] = nx.Graph()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        words = line.partition("#")[0].replace(",", " ").split()
+    text = path.read_text(encoding="utf-8-sig")
+    rows = [(number, _words(line)) for number, line in enumerate(text.splitlines(), 1)]
+    rows = [(number, words) for number, words in rows if words]
+    if rows and _is_header([words for _, words in rows]):
+        names = [name.lower() for name in rows[0][1]]
+        if "graph" in names and len({words[names.index("graph")] for _, words in rows[1:]}) > 1:
+            raise DataError(f"{path} holds several graphs, where one is wanted")
+        places = next(([names.index(n) for n in ends] for ends in _ENDS if set(ends) <= set(names)), [0, 1])
+        return nx.Graph([(words[places[0]], words[places[1]]) for _, words in rows[1:]])
+    for number, words in rows:
         if len(words) == 1:
             graph.add_node(words[0])
-        elif words[:2] not in (["source", "target"], ["from", "to"]) and words:
-            if len(words) > 3 and not words[2].startswith("{"):
-                raise DataError(f"{path}, line {number}, is not an edge: two nodes, and a weight at most")
-            graph.add_edge(words[0], words[1])
+            continue
+        if len(words) > 3 and not words[2].startswith("{"):
+            raise DataError(f"{path}, line {number}, is not an edge: two nodes, and a weight at most")
+        if len(words) == 3 and not words[2].startswith("{"):
+            _weight(words[2], path, number)
+        graph.add_edge(words[0], words[1])
     return graph
+
+
+_ENDS = (("source", "target"), ("from", "to"))
+
+
+def _words(line: str) -> list[str]:
+    return line.partition("#")[0].replace(",", " ").replace(";", " ").split()
+
+
+def _is_header(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row names columns: it names two ends, or is in words where all others are whole numbers."""
+    first = [word.lower() for word in rows[0]]
+    if any(set(ends) <= set(first) for ends in _ENDS):
+        return len({len(row) for row in rows}) == 1
+    numbers = [all(word.isdecimal() for word in row[:2]) for row in rows[1:]]
+    return len(first) > 1 and bool(numbers) and all(numbers) and not any(word.isdecimal() for word in first)
+
+
+def _weight(word: str, path: Path, number: int) -> None:
+    try:
+        float(word)
+    except ValueError:
+        raise DataError(f"{path}, line {number}: behind two nodes stands their weight, not {word!r}") from None
 
 
 _FORMATS: dict[str, Callable[[Path], "nx.Graph[Any]"]] = {
@@ -122,6 +157,8 @@ def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = No
     names = list(dict.fromkeys(row.get("graph", "") for row in (*graph_rows, *node_rows, *edge_rows)))
     of_edges, of_nodes = _by_graph(edge_rows), _by_graph(node_rows)
     of_graphs = {row["graph"]: index for index, row in enumerate(graph_rows)}
+    if len(of_graphs) < len(graph_rows):
+        raise DataError(f"{graphs} names the graph {_twice(row['graph'] for row in graph_rows)!r} twice")
     made = []
     for name in names:
         own, held = of_edges.get(name, []), of_nodes.get(name, [])
@@ -132,6 +169,9 @@ def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = No
         number = {
             node: index for index, node in enumerate(known or dict.fromkeys(end for edge in ends for end in edge))
         }
+        if len(set(known)) < len(known):
+            where = f" of the graph {name!r}" if several else ""
+            raise DataError(f"{nodes} names the node {_twice(known)!r}{where} twice")
         strange = next((end for edge in ends for end in edge if end not in number), None)
         if strange is not None:
             raise DataError(f"{edges} joins the node {strange!r}, which {nodes} does not have")
@@ -177,6 +217,10 @@ class _Columns:
         return self._target[rows, 0] if self._target.shape[1] == 1 else self._target[rows]
 
 
+def _twice(names: Iterable[str]) -> str:
+    return Counter(names).most_common(1)[0][0]
+
+
 def _stacked(columns: Sequence[np.ndarray]) -> np.ndarray | None:
     return np.stack(columns, axis=1) if columns else None
 
@@ -191,6 +235,8 @@ def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None) ->
                 f"{path}, line {number}: {row[name]!r} in the column {name!r} is no number; the names of columns of "
                 "categories begin with 'type'"
             ) from None
+        if math.isinf(values[-1]):
+            raise DataError(f"{path}, line {number}: {row[name]!r} in the column {name!r} is not finite")
     return np.array(values)
 
 
@@ -215,7 +261,11 @@ def _rows(path: Path | None) -> list[dict[str, str]]:
         return []
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return [_filled(row, path, number) for number, row in enumerate(csv.DictReader(file), 2)]
+            reader = csv.DictReader(file)
+            names = [name.strip() for name in reader.fieldnames or ()]
+            if len(set(names)) < len(names):
+                raise DataError(f"{path} has the column {_twice(names)!r} twice")
+            return [_filled(row, path, number) for number, row in enumerate(reader, 2)]
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -225,7 +275,11 @@ def _rows(path: Path | None) -> list[dict[str, str]]:
 def _filled(row: Mapping[Any, Any], path: Path, number: int) -> dict[str, str]:
     if None in row or None in row.values():
         raise DataError(f"{path}, line {number}, has not as many entries as the header has names")
-    return {name.strip(): value.strip() for name, value in row.items()}
+    filled = {name.strip(): value.strip() for name, value in row.items()}
+    empty = next((name for name in ("graph", "node", "source", "target") if filled.get(name) == ""), None)
+    if empty is not None:
+        raise DataError(f"{path}, line {number}, names no {empty}")
+    return filled
 
 
 def _columns(rows: Sequence[Mapping[str, str]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import ast
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,15 @@ _MADE = ("atlas", "molecules", "multisets")
 SPLITS = ("train", "validation", "test")
 
 
-def load(source: str, target: str, held_out: float) -> dict[str, list[Graph]]:
+def load(source: str, target: str | None, held_out: float) -> dict[str, list[Graph]]:
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
     source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv and
     graphs.csv, a file of edges, or a folder as the Open Graph Benchmark has them; a data set of torch_geometric with
     its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or graphs by split.
-    target: what is asked of the atlas, or of the molecules. held_out: share of each of validation and test. A single
-    graph is in all splits, which are then of its nodes. Raises DataError for a source that cannot be used.
+    target: what is asked of the atlas (``spanning_trees`` where None), or of the molecules (``log_p``). held_out: share
+    of each of validation and test. A single graph is in all splits, which are then of its nodes. Raises DataError for a
+    source that cannot be used.
     """
     found = _found(source, target)
     splits = found if isinstance(found, Mapping) else {"all": found}
@@ -50,11 +51,15 @@ def load(source: str, target: str, held_out: float) -> dict[str, list[Graph]]:
     return {split: [all_of[i] for i in np.sort(ends[split])] for split in SPLITS}
 
 
-def _found(source: str, target: str) -> Any:
+def _found(source: str, target: str | None) -> Any:
     if source == "atlas":
-        return atlas(target)
+        return atlas(target or "spanning_trees")
     if source == "molecules":
-        return list(molecules(target))
+        return list(molecules(target or "log_p"))
+    if target is not None:
+        raise DataError(
+            f"target={target!r} chooses what is asked of the atlas or of molecules; {source!r} brings its own targets"
+        )
     if source == "multisets":
         return multisets()
     if source.startswith("pyg:"):
@@ -67,15 +72,25 @@ def _found(source: str, target: str) -> Any:
         return read_tables(edges or path, nodes, graphs)
     if ":" in source and "/" not in source:
         return _function(source)
-    raise DataError(f"no graphs at {source!r}: no such file or folder{suggestion(source, _MADE)}")
+    hint = "" if "/" in source or path.suffix else suggestion(source, _MADE)
+    raise DataError(f"no graphs at {source!r}: no such file or folder{hint}")
 
 
 def _function(source: str) -> Any:
     module, _, name = source.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)()
-    except (ImportError, AttributeError) as error:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
         raise DataError(f"{source!r} names no function that returns graphs: {error}") from None
+    try:
+        found = function()
+    except DataError:
+        raise
+    except Exception as error:  # whatever the user's own function raises
+        raise DataError(f"{source!r}, called without arguments, raised {type(error).__name__}: {error}") from error
+    if not isinstance(found, Iterable):
+        raise DataError(f"{source!r} returned no graphs, but {type(found).__name__}")
+    return found
 
 
 def _torch_geometric(text: str) -> Any:

@@ -34,9 +34,10 @@ class Graphs(Task):
     """Regression on, or classification of, graphs or nodes.
 
     data, target, held_out: see ``formarium.tasks.graphs.sources.load``. Whole-number targets are classes (-1: unknown),
-    others are regressed on (NaN: unknown), with the ``objective`` ``l1`` or ``mse`` in units of the standard deviation
-    in training. Of one graph alone, nodes are held out instead. pool: training batches are cut from so many batches at
-    a time sorted by size, so that little is spent on filling graphs up; 1 for batches by chance alone.
+    others are regressed on (NaN: unknown), with the ``objective`` ``l1`` (where None) or ``mse`` in units of the
+    standard deviation in training. Of one graph alone, nodes are held out instead. pool: training batches are cut from
+    so many batches at a time sorted by size, so that little is spent on filling graphs up; 1 for batches by chance
+    alone.
 
     Metrics: ``loss``; of regression ``mae``, ``rmse`` and ``r2`` in the target's own units; of classification
     ``accuracy`` and ``macro_f1``.
@@ -45,8 +46,8 @@ class Graphs(Task):
     @dataclass(frozen=True)
     class Config(BaseConfig):
         data: str = "atlas"
-        target: str = "spanning_trees"
-        objective: Literal["l1", "mse"] = "l1"
+        target: str | None = None
+        objective: Literal["l1", "mse"] | None = None
         held_out: float = 0.1
         pool: int = 16
 
@@ -72,7 +73,9 @@ class Graphs(Task):
     def prepare(self) -> None:
         if not self.of_nodes and self.graphs["train"][0].target is None:
             raise DataError(f"{self.config.data!r} asks for nothing: neither graphs nor nodes have a target")
-        _ = self._scale, self.classes
+        if self.classes and self.config.objective is not None:
+            raise ConfigError(f"classes are learned by cross-entropy, not by objective={self.config.objective}")
+        _ = self._scale
 
     @cached_property
     def graphs(self) -> dict[str, list[Graph]]:
@@ -224,7 +227,7 @@ class Graphs(Task):
         if self.classes:
             return F.cross_entropy(answers.float(), targets, reduction="none")
         error = (answers - targets).float()
-        return error.abs() if self.config.objective == "l1" else error.square()
+        return error.square() if self.config.objective == "mse" else error.abs()
 
     @torch.no_grad()
     def evaluate(self, model: Model, split: Split = "validation", metrics: Sequence[str] = ()) -> dict[str, Metric]:

@@ -37,6 +37,8 @@ def open_source(data: str, label: str | None = None) -> Source:
     data: ``digits``, ``textures`` (both on every machine), ``cifar10``, ``cifar100``, a folder laid out as ImageNet's,
     or ``hf:owner/set``. label: which labels, where there are several (``fine`` or ``coarse`` of CIFAR-100, a column).
     """
+    if label is not None and not data.startswith(("hf:", "cifar100")):
+        raise DataError(f"label={label!r} chooses between labels of cifar100 or of a set of the hub; {data!r} has one")
     if data in NAMED:
         return NAMED[data](label)
     if data.startswith("hf:"):

@@ -156,6 +156,8 @@ def files(source: str) -> list[Path]:
         found = [path]
     else:
         found = sorted(Path(p) for p in glob.glob(str(path), recursive=True) if Path(p).is_file())
+    if not found and path.is_dir() and source.strip():
+        raise DataError(f"no text at {source!r}: the folder holds no files")
     if not found:
         hint = suggestion(source, NAMED) if "/" not in source and "." not in source else ""
         raise DataError(f"no text at {source!r}: no such file, folder or pattern, and no corpus of that name{hint}")

@@ -68,10 +68,13 @@ class Completer:
         """The best ``top`` answers for the one of head, relation and tail that is None, best first.
 
         only_new: without those that complete a training triple. Raises ConfigError unless exactly one is None, and
-        DataError, with the nearest name, for an entity or relation that is not in the graph.
+        DataError, with the nearest name, for an entity or relation that is not in the graph, and for only_new where the
+        triples of training were not kept.
         """
         if [head, relation, tail].count(None) != 1:
             raise ConfigError("name two of head, relation and tail; the third is what is asked for")
+        if only_new:
+            self.training_triples()
         words = self.vocabulary
         count = len(words.relations)
         if relation is None:

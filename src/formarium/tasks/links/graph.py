@@ -133,18 +133,27 @@ def best_connected(labelled: Mapping[Split, Sequence[Labelled]], entities: int |
     return {split: [row for row in rows if row[0] in kept and row[2] in kept] for split, rows in splits.items()}
 
 
+_HEADERS = {("head", "relation", "tail"), ("subject", "predicate", "object"), ("h", "r", "t"), ("s", "p", "o")}
+
+
 def read_triples(path: Path) -> list[Labelled]:
     """Labelled triples of a text file, gzipped or not: head, relation and tail of a line separated by tabs.
 
-    Raises DataError, naming the line, for what is not three columns.
+    A first line that only names these columns is left out. Raises DataError, naming the line, for what is not three
+    columns.
     """
     rows = []
     for number, row in read_columns(path):
-        if len(row) != 3 or not all(row):
+        if len(row) != 3:
             raise DataError(
                 f"line {number} of {path} is not a triple: head, relation and tail stand there separated by tabs, "
                 f"not {len(row)} column{'s' if len(row) != 1 else ''}"
             )
+        if not all(row):
+            raise DataError(f"line {number} of {path} names no {('head', 'relation', 'tail')[row.index('')]}")
+        if number == 1 and tuple(column.lower() for column in row) in _HEADERS:
+            notice(f"the first line of {path} names its columns and is left out")
+            continue
         rows.append((row[0], row[1], row[2]))
     if not rows:
         raise DataError(f"there are no triples in {path}")

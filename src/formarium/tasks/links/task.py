@@ -59,6 +59,7 @@ class Links(Task):
         evaluation_triples: int | None = None
 
     metrics: ClassVar[dict[str, Any]] = {"mrr": "higher", "hits": "higher", "mean_rank": "lower"}
+    usual: ClassVar[tuple[str, ...]] = ("mrr", "hits@1", "hits@3", "hits@10", "mean_rank")
     headline: ClassVar[str] = "mrr"
     unit: ClassVar[str] = "triples"
     training: ClassVar[Mapping[str, Any]] = {"batch_size": 256, "learning_rate": 0.01, "weight_decay": 0.01}
