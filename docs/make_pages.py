@@ -97,10 +97,12 @@ def claim_section(claim: Claim, record: Record | None, shown: dict[str, str]) ->
         seen: dict[str, list[dict[str, Any]]] = {}
         for check in record.checks:
             seen.setdefault(str(check["name"]), []).append(check)
-        lines += ["| check | value | limit | holds |", "|---|---:|---:|---|"]
+        value = f"value of the first of {record.seeds} seeds" if record.seeds > 1 else "value"
+        lines += [f"| check | {value} | limit | holds |", "|---|---:|---:|---|"]
         for name, checks in seen.items():
             holds = sum(bool(c["holds"]) for c in checks)
-            word = "yes" if holds == len(checks) else ("no" if holds == 0 else f"{holds} of {len(checks)} times")
+            each = f"{holds} of {len(checks)}"
+            word = (each if len(checks) > 1 else "yes") if holds == len(checks) else ("no" if holds == 0 else each)
             lines.append(f"| {name} | {_cell(checks[0]['value'])} | {_cell(checks[0]['limit'])} | {word} |")
         lines.append("")
     else:

@@ -14,7 +14,9 @@ import hashlib
 import importlib
 import inspect
 import json
+import os
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -149,12 +151,20 @@ def digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def import_from_here(name: str) -> types.ModuleType:
+    """A module by name, from where Python finds all of them or, behind those, from the present folder."""
+    here = os.getcwd()
+    if here not in sys.path:
+        sys.path.append(here)
+    return importlib.import_module(name)
+
+
 def resolve(name: str) -> type[BaseConfig]:
     """The configuration type of a part, model or task by its name, or of a user's class as ``package.module:Class``."""
     if ":" in name:
         module_name, _, attribute = name.partition(":")
         try:
-            found: Any = importlib.import_module(module_name)
+            found: Any = import_from_here(module_name)
         except (ImportError, ValueError, TypeError) as error:
             raise ConfigError(f"{name!r}: the module {module_name!r} cannot be imported ({error})") from None
         for step in attribute.split("."):

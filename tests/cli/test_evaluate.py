@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,3 +114,18 @@ def test_relative_paths_of_the_training_are_read_from_where_it_ran(
     assert other.status == 0, other.err
     assert other.out != here.out
     assert "no text at 'nowhere.txt'" in refused("evaluate", "../here/model", "-s", "corpus=nowhere.txt")
+
+
+def test_functions_of_the_present_folder_are_data(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.path", list(sys.path))
+    lines = ["import networkx as nx", "def make():", "    graphs = [nx.cycle_graph(3 + i % 9) for i in range(60)]"]
+    lines += ["    for graph in graphs:", "        graph.graph['label'] = len(graph) % 2", "    return graphs"]
+    (tmp_path / "rings_of_a_test.py").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    small = ["model.width=8", "model.depth=1", "model.heads=2", "steps=2", "batch_size=4"]
+    given = [part for setting in ["task.data=rings_of_a_test:make", *small] for part in ("-s", setting)]
+    done = run("train", "graphs", "--out", "model", *given)
+    assert done.status == 0, done.err
+    here = run("evaluate", "model", "--metric", "accuracy")
+    monkeypatch.chdir("/")
+    assert run("evaluate", tmp_path / "model", "--metric", "accuracy").out == here.out != ""

@@ -63,4 +63,5 @@ def _start(kept: dict[str, Any]) -> Path:
 
     start = Path(kept.get(WHERE, ""))
     named = [value for value in kept.get("task", {}).values() if isinstance(value, str) and value]
-    return start if start.is_dir() and any((start / value).exists() for value in named) else Path()
+    modules = [f"{value.partition(':')[0].replace('.', '/')}.py" for value in named if ":" in value]
+    return start if start.is_dir() and any((start / name).exists() for name in (*named, *modules)) else Path()

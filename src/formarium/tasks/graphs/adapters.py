@@ -83,7 +83,10 @@ def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
 
 
 def as_graphs(data: Iterable[Any]) -> list[Graph]:
-    """Graphs of any of these kinds, also mixed: ours, of networkx, of torch_geometric (a whole data set of it, too)."""
+    """Graphs of any of these kinds, also mixed: ours, of networkx, of torch_geometric (a whole data set of it, too).
+
+    Of a networkx graph the attribute ``label`` or ``target`` of the graph comes along; ``from_networkx`` takes others.
+    """
     return [_as_graph(item) for item in data]
 
 
@@ -91,7 +94,7 @@ def _as_graph(item: Any) -> Graph:
     if isinstance(item, Graph):
         return item
     if isinstance(item, nx.Graph):
-        return from_networkx(item)
+        return from_networkx(item, target=next((name for name in ("label", "target") if name in item.graph), None))
     if hasattr(item, "edge_index"):
         return from_torch_geometric(item)
     raise DataError(f"a graph is one of formarium's, of networkx or of torch_geometric, not a {type(item).__name__}")

@@ -1,14 +1,13 @@
 """Sets of graphs by name: made on the spot, from files, from torch_geometric, or from a function of the user's."""
 
 import ast
-import importlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from formarium.config import suggestion
+from formarium.config import import_from_here, suggestion
 from formarium.errors import DataError
 from formarium.files import cache_folder
 from formarium.tasks.graphs.adapters import as_graphs, from_torch_geometric
@@ -79,7 +78,7 @@ def _found(source: str, target: str | None) -> Any:
 def _function(source: str) -> Any:
     module, _, name = source.partition(":")
     try:
-        function = getattr(importlib.import_module(module), name)
+        function = getattr(import_from_here(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise DataError(f"{source!r} names no function that returns graphs: {error}") from None
     try:
