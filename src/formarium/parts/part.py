@@ -60,11 +60,13 @@ class Position(Part):
 
     ``acts`` says how: it may *add* to the tokens behind the stem, *turn* queries and keys, *bias* the scores before the
     softmax, or *scale* the weights behind it. ``shared`` says whether one instance serves all layers; then what it
-    prepares is computed once a forward pass. Positions are arguments: nothing assumes that they count from zero.
+    prepares is computed once a forward pass. ``of_pairs`` says that it does nothing but bias and scale, both whole,
+    (B, H, T, S). Positions are arguments: nothing assumes that they count from zero.
     """
 
     acts: ClassVar[frozenset[str]] = frozenset()
     shared: bool = True
+    of_pairs: bool = False
     causal_only: ClassVar[bool] = False
 
     def add(self, x: Tensor, context: Context) -> Tensor:

@@ -34,6 +34,7 @@ class PairBias(Position):
     def __init__(self, heads: int, pair_width: int, config: Config | None = None) -> None:
         super().__init__()
         self.config, self.heads = config or self.Config(), heads
+        self.of_pairs = self.config.gate
         self.project = nn.Linear(pair_width, 2 * heads if self.config.gate else heads)
 
     def prepare(

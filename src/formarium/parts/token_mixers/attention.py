@@ -13,7 +13,6 @@ from formarium.parts.dropout import dropout as drop
 from formarium.parts.linear import plain_training
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Position
-from formarium.parts.positions.pair_bias import PairBias
 from formarium.parts.token_mixers.attend import attend, attention_weights, hiding
 from formarium.parts.token_mixers.distance import with_key_norms
 from formarium.parts.token_mixers.multi_head import MultiHead
@@ -44,6 +43,7 @@ class Attention(MultiHead):
         dropout: float = 0.0
 
     refuses: ClassVar[frozenset[str]] = frozenset()
+    by_hand: ClassVar[bool] = True  # whether the gradient for positions of pairs may be the one that is written out
 
     def __init__(
         self,
@@ -69,13 +69,13 @@ class Attention(MultiHead):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         if context.pair_rows is not None:
             return self._by_rows(x, context, context.pair_rows)
-        if isinstance(self.position, PairBias) and self._by_hand(x, self.position):
+        if self.position is not None and self.position.of_pairs and self._plain(x):
             visible = context.visible(self.causal, self.window)
-            bias, factor = self.position.prepare(context, x)
+            prepared = self.position.prepare(context, x)
             mixed = pair_attend(
                 self.qkv.joined(x),
-                bias,
-                drop(cast(Tensor, factor), self.config.dropout, self.training),
+                cast(Tensor, self.position.bias(prepared)),
+                drop(cast(Tensor, self.position.scale(prepared)), self.config.dropout, self.training),
                 None if visible is None else hiding(visible, x.dtype),
                 *self._similarity(),
             )
@@ -122,10 +122,10 @@ class Attention(MultiHead):
         state["values"][:, :, past:total] = values
         return self._mix(queries, state["keys"][:, :, :total], state["values"][:, :, :total], prepared, context)
 
-    def _by_hand(self, x: Tensor, position: PairBias) -> bool:
-        """Whether ``pair_attend`` may do what ``attend`` would."""
+    def _plain(self, x: Tensor) -> bool:
+        """Whether ``pair_attend`` may do what ``attend`` would, for a position of pairs."""
         return (
-            position.config.gate
+            self.by_hand
             and self.heads == self.kv_heads
             and self.query_norm is None
             and self.config.softcap is None

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -10,7 +10,6 @@ from torch import Tensor
 from formarium.config import ConfigError
 from formarium.parts.dropout import dropout as drop
 from formarium.parts.part import Position
-from formarium.parts.positions.pair_bias import PairBias
 from formarium.parts.token_mixers.attention import Attention
 
 
@@ -24,6 +23,8 @@ class BlockwiseAttention(Attention):
     @dataclass(frozen=True)
     class Config(Attention.Config):
         block: int = 32
+
+    by_hand: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -41,9 +42,6 @@ class BlockwiseAttention(Attention):
         if config.block < 1:
             raise ConfigError(f"a block of keys holds at least 1, not {config.block}")
         self.block = config.block
-
-    def _by_hand(self, x: Tensor, position: PairBias) -> bool:
-        return False
 
     def _attend(self, queries: Tensor, keys: Tensor, values: Tensor, **acting: Any) -> Tensor:
         return blockwise_attend(queries, self._repeated(keys), self._repeated(values), self.block, **acting)

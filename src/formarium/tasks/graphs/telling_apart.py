@@ -7,6 +7,7 @@ from typing import Any
 import networkx as nx
 
 from formarium.errors import DataError
+from formarium.progress import progress
 from formarium.tasks.graphs.files import read_graph
 from formarium.theory.colour_refinement import Adjacency, round_to_tell
 from formarium.theory.isomorphism import isomorphic
@@ -69,13 +70,17 @@ def tell_apart(first: Path, second: Path, steps: int = 32, seconds: float = 10.0
     taken = [_taken(path) for path in (first, second)]
     (one, about_one), (other, about_other) = taken
     tests = []
-    for test, bounds in _BOUNDS.items():
-        if test == "3-WL" and len(one) == len(other) > _MOST_FOR_3WL:
-            tests.append(Told(test, None, bounds, f"more than {_MOST_FOR_3WL} nodes"))
-        else:
-            tests.append(Told(test, round_to_tell(one, other, test, steps), bounds))
-    apart = any(told.round is not None for told in tests)
-    return TellingApart(about_one, about_other, tuple(tests), False if apart else isomorphic(one, other, seconds))
+    with progress("telling apart", len(_BOUNDS) + 1) as advance:
+        for test, bounds in _BOUNDS.items():
+            if test == "3-WL" and len(one) == len(other) > _MOST_FOR_3WL:
+                tests.append(Told(test, None, bounds, f"more than {_MOST_FOR_3WL} nodes"))
+            else:
+                tests.append(Told(test, round_to_tell(one, other, test, steps), bounds))
+            advance(note=test)
+        apart = any(told.round is not None for told in tests)
+        same = False if apart else isomorphic(one, other, seconds)
+        advance(note="isomorphism")
+    return TellingApart(about_one, about_other, tuple(tests), same)
 
 
 def _taken(path: Path) -> tuple[Adjacency, Described]:
