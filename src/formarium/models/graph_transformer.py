@@ -313,14 +313,13 @@ class GraphTransformer(Model):
 
     def _linked(self, x: Tensor, context: Context, links: Tensor | None, extra: int) -> Tensor:
         """What the head reads of the pairs ``links`` (L, 3), the same in both orders: (L, 2 D + E)."""
-        if links is None:
-            raise DataError("a model of pairs is asked about listed ones: give links, rows of graph and two nodes")
-        graph, one, other = links[:, 0], links[:, 1] + extra, links[:, 2] + extra
+        graph, one, other = listed(links).unbind(1)
+        one, other = one + extra, other + extra
         if context.pairs is not None:
             both = context.pairs[graph, one, other] + context.pairs[graph, other, one]
         else:
             rows = cast(PairRows, context.pair_rows)
-            both = x.new_zeros(len(links), self.head.read - 2 * x.shape[-1])
+            both = x.new_zeros(len(graph), self.head.read - 2 * x.shape[-1])
             for first, last in _spans(x.shape[1], rows.step):
                 features = rows.make(first, last)
                 for a, b in ((one, other), (other, one)):
@@ -389,6 +388,13 @@ class _Pairs:
         edges = None if self.edges is None else F.pad(self.edges, wider)
         features = None if self.edge_features is None else F.pad(self.edge_features, wider)
         return _Pairs(adjacency, mask, bonds, edges, features, None, None, None)
+
+
+def listed(links: Tensor | None) -> Tensor:
+    """The pairs that a model of pairs is asked about; DataError where none are listed."""
+    if links is None:
+        raise DataError("a model of pairs is asked about listed ones: give links, rows of graph and two nodes")
+    return links
 
 
 def columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int) -> Tensor | None:

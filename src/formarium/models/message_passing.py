@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
-from formarium.models.graph_transformer import Head, columns, reals
+from formarium.models.graph_transformer import Head, columns, listed, reals
 from formarium.models.model import Model, built
 from formarium.parts.channel_mixers.activations import ReLU
 from formarium.parts.channel_mixers.feed_forward import FeedForward
@@ -21,7 +21,7 @@ from formarium.parts.part import ChannelMixer, Norm
 
 
 class MessagePassing(Model):
-    """Graphs to an answer for each graph (B, outputs) or node (B, N, outputs): GIN.
+    """Graphs to an answer for each graph (B, outputs), node (B, N, outputs) or listed pair (L, outputs): GIN.
 
     A layer is x_i + f(norm((1 + eps) x_i + sum over neighbours j of ReLU(x_j + e_ij))) with eps trained and f the
     channel mixer; ``residual`` false leaves x_i out in front. The settings that it shares with ``GraphTransformer``
@@ -35,7 +35,7 @@ class MessagePassing(Model):
         edge_types: tuple[int, ...] = ()
         edge_features: int = 0
         outputs: int = 1
-        level: Literal["graph", "node"] = "graph"
+        level: Literal["graph", "node", "pair"] = "graph"
         pooling: Literal["sum", "mean"] = "sum"
         width: int = 64
         depth: int = 5
@@ -67,7 +67,7 @@ class MessagePassing(Model):
         self.mixers = nn.ModuleList(
             built(config.channel_mixer, ChannelMixer, "channel_mixer", **around) for _ in range(config.depth)
         )
-        self.head = Head(width, width, config.outputs, config.head_layers)
+        self.head = Head(2 * width if config.level == "pair" else width, width, config.outputs, config.head_layers)
         self.output_norm = nn.BatchNorm1d(config.outputs) if config.output_norm else None
 
     def forward(
@@ -78,11 +78,12 @@ class MessagePassing(Model):
         edges: Tensor | None = None,
         node_features: Tensor | None = None,
         edge_features: Tensor | None = None,
+        links: Tensor | None = None,
         **walks: Tensor | None,
     ) -> Tensor:
-        """The answer for each graph or node (0 where there is none); arguments as of ``GraphTransformer.forward``.
+        """The answer for each graph, node (0 where there is none) or pair.
 
-        What is known of walks is not looked at.
+        Arguments as of ``GraphTransformer.forward``. What is known of walks is not looked at.
         """
         config = self.config
         real = torch.ones_like(adjacency[..., 0], dtype=torch.bool) if mask is None else mask
@@ -97,6 +98,10 @@ class MessagePassing(Model):
             heard = torch.zeros_like(x).index_add_(0, to, F.relu(said).to(x.dtype))
             step = mixer(norm(((1 + self.own[layer]) * x + heard)[None]))[0]
             x = x + step if config.residual else step
+        if config.level == "pair":
+            owner, one, other = listed(links).unbind(1)
+            a, b = x[place[owner, one]], x[place[owner, other]]
+            return cast(Tensor, self.head(torch.cat((a + b, a * b), dim=-1)))
         if config.level == "node":
             answers: Tensor = self.head(x)
             return answers.new_zeros(*real.shape, config.outputs).masked_scatter(real[..., None], answers)

@@ -80,7 +80,7 @@ def test_one_graph_of_the_open_graph_benchmark(tmp_path: Path) -> None:
     table(raw, "node-feat", np.random.default_rng(0).standard_normal((30, 4)).tolist())
     table(raw, "node-label", [[node % 3] for node in graph])
     task: Graphs = Graphs.Config(data=str(tmp_path / "ogbn"), held_out=0.2).build()
-    assert (task.of_nodes, task.classes) == (True, 3)
+    assert (task.level, task.classes) == ("node", 3)
     trains(task)
 
 
@@ -143,9 +143,9 @@ def zinc(split: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("call", "name", "make", "wanted"),
     [
-        ("ZINC(subset=True)", "ZINC", zinc, {"of_nodes": False, "classes": None}),
-        ("GNNBenchmarkDataset(name='MNIST')", "GNNBenchmarkDataset", pictures, {"of_nodes": False, "classes": 3}),
-        ("GNNBenchmarkDataset(name='PATTERN')", "GNNBenchmarkDataset", communities, {"of_nodes": True, "classes": 2}),
+        ("ZINC(subset=True)", "ZINC", zinc, {"level": "graph", "classes": None}),
+        ("GNNBenchmarkDataset(name='MNIST')", "GNNBenchmarkDataset", pictures, {"level": "graph", "classes": 3}),
+        ("GNNBenchmarkDataset(name='PATTERN')", "GNNBenchmarkDataset", communities, {"level": "node", "classes": 2}),
     ],
 )
 def test_benchmarks_of_torch_geometric(

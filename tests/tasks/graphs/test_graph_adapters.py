@@ -58,5 +58,14 @@ def test_torch_geometric() -> None:
     of_nodes = from_torch_geometric(geometric.Data(num_nodes=3, edge_index=edges, y=torch.tensor([0, 1, 0])))
     assert of_nodes.node_targets is not None
     assert of_nodes.target is None
+    of_edges = from_torch_geometric(geometric.Data(num_nodes=3, edge_index=edges, y=torch.tensor([5, 5, 6, 6])))
+    assert of_edges.links is not None
+    assert of_edges.link_targets is not None
+    assert sorted(map(tuple, np.sort(of_edges.links).tolist())) == [(0, 1), (1, 2)]
+    assert sorted(of_edges.link_targets.tolist()) == [5, 6]
+    asked = {"edge_label_index": torch.tensor([[0, 2], [2, 1]]), "edge_label": torch.tensor([0.0, 1.0])}
+    split = from_torch_geometric(geometric.Data(num_nodes=3, edge_index=edges, **asked))
+    assert split.links is not None
+    assert split.links.tolist() == [[0, 2], [2, 1]]
     with pytest.raises(DataError, match="needs edge_index"):
         from_torch_geometric(geometric.HeteroData())

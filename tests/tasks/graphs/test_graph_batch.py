@@ -27,6 +27,8 @@ def graphs(sizes: tuple[int, ...] = (5, 9, 5)) -> list[Graph]:
                 node_features=generator.random((nodes, 1)),
                 target=float(nodes),
                 node_targets=generator.integers(0, 2, nodes),
+                links=generator.integers(0, nodes, (seed + 1, 2)),
+                link_targets=generator.random(seed + 1),
             )
         )
     return made
@@ -52,6 +54,12 @@ def test_each_graph_lies_in_its_corner() -> None:
             assert np.array_equal(grid[i, :n].numpy(), rows)
     assert batch.targets is not None
     assert batch.targets.tolist() == [5.0, 9.0, 5.0]
+    assert batch.links is not None
+    assert batch.link_targets is not None
+    assert batch.links[:, 0].tolist() == [0, 1, 1, 2, 2, 2]
+    for i, graph in enumerate(made):
+        assert np.array_equal(batch.links[batch.links[:, 0] == i, 1:].numpy(), graph.links)
+        assert np.array_equal(batch.link_targets[batch.links[:, 0] == i].numpy(), graph.link_targets)
     assert collate(made[::2]).mask is None  # graphs of one size fill nothing up
 
 

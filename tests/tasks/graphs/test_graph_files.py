@@ -73,9 +73,9 @@ def tables(folder: Path, **files: str) -> list[Path | None]:
 
 
 def test_tables_of_many_graphs(tmp_path: Path) -> None:
-    edges, nodes, graphs = tables(tmp_path, edges=EDGES, nodes=NODES, graphs=GRAPHS)
+    edges, nodes, graphs, links = tables(tmp_path, edges=EDGES, nodes=NODES, graphs=GRAPHS)
     assert edges is not None
-    made = read_tables(edges, nodes, graphs)
+    made = read_tables(edges, nodes, graphs, links)
     assert [(g.name, g.nodes, len(g.edges), float(g.target)) for g in made] == [  # type: ignore[arg-type]
         ("a", 3, 4, 0.5),
         ("b", 2, 2, 1.5),
@@ -94,7 +94,7 @@ def test_one_graph_of_edges_alone_and_labels_of_nodes(tmp_path: Path) -> None:
     assert edges is not None
     (graph,) = read_tables(edges)
     assert (graph.nodes, len(graph.edges)) == (3, 5)
-    edges, nodes, _ = tables(tmp_path, nodes="node,label\na,cat\nb,dog\nc,cat\nd,dog\n")
+    edges, nodes, *_ = tables(tmp_path, nodes="node,label\na,cat\nb,dog\nc,cat\nd,dog\n")
     assert edges is not None
     (graph,) = read_tables(edges, nodes)
     assert graph.nodes == 4
@@ -120,12 +120,31 @@ def test_one_graph_of_edges_alone_and_labels_of_nodes(tmp_path: Path) -> None:
             {"edges": EDGES, "nodes": NODES, "graphs": GRAPHS.replace("1.5", "inf")},
             "line 3: 'inf' in the column 'target'",
         ),
+        ({"edges": EDGES, "links": "graph,source,target\na,1,2\n"}, "links without targets"),
+        ({"edges": EDGES, "links": "source,target,label\n1,2,0\n"}, "has no column 'graph'"),
+        ({"edges": EDGES, "links": "graph,source,target,label\nz,1,2,0\n"}, "asks about the graph 'z'"),
+        ({"edges": EDGES, "links": "graph,source,target,label\na,1,9,0\n"}, "asks about the node '9'"),
+        ({"edges": EDGES, "links": "graph,source,target,label,far\na,1,2,0,0.5\n"}, "no features as 'far'"),
         ({"edges": EDGES.replace("1.3", "long")}, "line 3: 'long' in the column 'length' is no number"),
         ({"edges": EDGES, "nodes": NODES.replace("type_element", "label").replace("charge", "target")}, "both a label"),
     ],
 )
 def test_tables_that_do_not_fit_are_answered_in_a_sentence(files: dict[str, str], message: str, tmp_path: Path) -> None:
-    edges, nodes, graphs = tables(tmp_path, **files)
+    edges, nodes, graphs, links = tables(tmp_path, **files)
     assert edges is not None
     with pytest.raises(DataError, match=message):
-        read_tables(edges, nodes, graphs)
+        read_tables(edges, nodes, graphs, links)
+
+
+def test_pairs_that_are_asked_about(tmp_path: Path) -> None:
+    asked = "graph,source,target,target_far\na,3,1,2.0\nb,x,y,1\na,1,1,nan\n"
+    edges, *others = tables(tmp_path, edges=EDGES, nodes=NODES, links=asked)
+    assert edges is not None
+    one, two, lone = read_tables(edges, *others)
+    assert (one.links is not None, two.links is not None, lone.links is not None) == (True, True, True)
+    assert [graph.links.tolist() for graph in (one, two, lone)] == [[[2, 0], [0, 0]], [[0, 1]], []]  # type: ignore[union-attr]
+    assert one.link_targets is not None
+    assert one.link_targets.tolist()[0] == 2.0
+    assert np.isnan(one.link_targets[1])
+    assert lone.link_targets is not None
+    assert len(lone.link_targets) == 0

@@ -1,5 +1,6 @@
 """The task on graphs: its data, its batches, its metrics, and that a model learns what a guess cannot know."""
 
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from formarium.config import ConfigError
 from formarium.errors import DataError
-from formarium.models import Decoder, GraphTransformer
+from formarium.models import Decoder, GraphTransformer, MessagePassing
 from formarium.tasks import Graphs
 from formarium.tasks.graphs.batch import GraphBatch
 from formarium.tasks.graphs.graph import Graph, make_graph
@@ -32,6 +33,23 @@ def splits() -> dict[str, list[Graph]]:
 
 def one_graph() -> list[Graph]:
     return [ring(60, node_types=np.arange(60) % 3, node_targets=np.arange(60) % 3)]
+
+
+def asked(nodes: int, count: int) -> Graph:
+    """Pairs of a ring's nodes, one in two at most two steps apart, which is what is asked."""
+    generator = np.random.default_rng(nodes)
+    one = generator.integers(0, nodes, count)
+    far = generator.integers(3, nodes - 2, count)
+    step = np.where(np.arange(count) % 2, generator.integers(1, 3, count), far)
+    return ring(nodes, links=np.stack((one, (one + step) % nodes), 1), link_targets=np.arange(count) % 2)
+
+
+def asked_about_pairs() -> list[Graph]:
+    return [asked(7 + i % 5, i % 7) for i in range(120)]
+
+
+def asked_about_pairs_of_one() -> list[Graph]:
+    return [asked(40, 200)]
 
 
 def aimless() -> list[Graph]:
@@ -72,7 +90,7 @@ def test_learns_spanning_trees_far_better_than_the_mean() -> None:
 def test_learns_which_nodes_hold_a_graph_together() -> None:
     made = task(target="cut_nodes")
     made.prepare()
-    assert made.of_nodes
+    assert made.level == "node"
     assert made.classes == 2
     assert float(made.evaluate(fit(made, 120, rate=8e-3), "test", ["macro_f1"])["macro_f1"]) > 0.8  # type: ignore[arg-type]
 
@@ -283,3 +301,38 @@ def test_settings_that_mean_nothing_here_are_refused() -> None:
 def test_a_missing_table_is_not_taken_for_a_name() -> None:
     with pytest.raises(DataError, match=r"no such file or folder$"):
         load("nofile.csv", None, 0.1)
+
+
+@pytest.mark.parametrize("name", ["asked_about_pairs", "asked_about_pairs_of_one"])
+def test_learns_about_pairs_of_nodes(name: str) -> None:
+    made = task(data=f"{HERE}:{name}")
+    made.prepare()
+    assert (made.level, made.classes) == ("pair", 2)
+    net = fit(made, 40)
+    assert net.config.level == "pair"
+    for split in ("validation", "test"):
+        assert made.evaluate(net, split, ["accuracy"])["accuracy"] > 0.9
+
+
+def test_pairs_of_one_graph_are_held_out() -> None:
+    made = task(data=f"{HERE}:asked_about_pairs_of_one")
+    learned = next(made.batches(1, seed=0)).link_targets
+    assert learned is not None
+    whole = asked_about_pairs_of_one()[0].link_targets
+    known = (learned >= 0).numpy()
+    assert np.array_equal(learned.numpy()[known], whole[known])  # type: ignore[index]
+    assert 0.7 < known.mean() < 0.9
+
+
+def test_message_passing_answers_about_pairs_in_either_order() -> None:
+    made = task(data=f"{HERE}:asked_about_pairs")
+    net = made.adapt(MessagePassing.Config(width=8, depth=2)).build().eval()
+    batch = next(made.batches(8, seed=0))
+    assert batch.links is not None
+    answers = net(**batch.inputs())
+    assert answers.shape == (len(batch.links), 2)
+    turned = replace(batch, links=batch.links[:, [0, 2, 1]])
+    torch.testing.assert_close(net(**turned.inputs()), answers)
+    with pytest.raises(DataError, match="give links"):
+        net(batch.adjacency, batch.mask)
+    assert made.loss(net.train(), batch).isfinite()

@@ -33,6 +33,8 @@ def test_relabelling_there_and_back_is_nothing(nodes: int, seed: int) -> None:
         edge_features=generator.random((2 * nodes, 2)),
         target=1.5,
         node_targets=generator.random(nodes),
+        links=generator.integers(0, nodes, (3, 2)),
+        link_targets=generator.random(3),
     )
     order = generator.permutation(nodes)
     moved = graph.relabelled(order)
@@ -40,8 +42,9 @@ def test_relabelling_there_and_back_is_nothing(nodes: int, seed: int) -> None:
     assert moved.node_targets is not None
     assert graph.node_targets is not None
     assert np.array_equal(moved.node_targets, graph.node_targets[order])
+    assert np.array_equal(order[moved.links], graph.links)
     back = moved.relabelled(np.argsort(order))
-    for name in ("edges", "node_types", "edge_features", "node_targets", "target"):
+    for name in ("edges", "node_types", "edge_features", "node_targets", "target", "links", "link_targets"):
         assert np.array_equal(getattr(back, name), getattr(graph, name)), name
 
 
@@ -58,6 +61,9 @@ def test_relabelling_there_and_back_is_nothing(nodes: int, seed: int) -> None:
         ({"nodes": 2, "edges": [], "node_types": [-1, 1]}, "one is -1"),
         ({"nodes": 2, "edges": [], "node_features": [1.0, float("nan")]}, "not all finite"),
         ({"nodes": 2, "edges": [], "node_targets": [1]}, "2 nodes and targets of 1"),
+        ({"nodes": 2, "edges": [], "links": [(0, 1)], "link_targets": [1, 2]}, "asked about 1 links and targets of 2"),
+        ({"nodes": 2, "edges": [], "links": [(0, 2)], "link_targets": [1]}, "asked about node 2"),
+        ({"nodes": 2, "edges": [], "links": [(0, 1)]}, "links without targets"),
     ],
 )
 def test_refuses_in_a_sentence(given_: dict[str, object], message: str) -> None:

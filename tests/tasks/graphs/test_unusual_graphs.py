@@ -95,7 +95,7 @@ def test_of_one_graph_in_pieces_nodes_are_learned(tmp_path: Path) -> None:
     task: Graphs = Graphs.Config(data=str(tmp_path), held_out=0.2).build()
     task.prepare()
     net = task.adapt(MODELS[0]).build()
-    assert (task.classes, task.of_nodes) == (3, True)
+    assert (task.classes, task.level) == (3, "node")
     assert torch.isfinite(task.loss(net, next(task.batches(1, seed=0))))
     assert 0 <= task.evaluate(net, "test", ["accuracy"])["accuracy"] <= 1  # type: ignore[operator]
 

@@ -57,8 +57,9 @@ def to_networkx(graph: Graph) -> "nx.Graph[int]":
 def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     """A graph of torch_geometric: ``x`` and ``edge_attr`` of whole numbers are types, others features.
 
-    ``y`` with a row for each of several nodes is a target of nodes, else of the graph. places: whether ``pos`` joins
-    the features of nodes. Raises DataError for a graph that is not one of nodes and pairs of them.
+    ``edge_label`` is asked of the pairs ``edge_label_index``; ``y`` with a row for each of several nodes is a target of
+    nodes, with one for each edge of edges (the first of both directions), else of the graph. places: whether ``pos``
+    joins the features of nodes. Raises DataError for a graph that is not one of nodes and pairs of them.
     """
     if getattr(data, "edge_index", None) is None or data.num_nodes is None:
         raise DataError(
@@ -73,10 +74,16 @@ def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     if places and data.pos is not None:
         found = given.get("node_features", np.empty((nodes, 0)))
         given["node_features"] = np.concatenate((found, data.pos.detach().cpu().numpy()), axis=1)
-    if data.y is not None:
+    if getattr(data, "edge_label", None) is not None and getattr(data, "edge_label_index", None) is not None:
+        given["links"] = data.edge_label_index.t().cpu().numpy()
+        given["link_targets"] = data.edge_label.detach().cpu().numpy()
+    elif data.y is not None:
         y = torch.as_tensor(data.y).detach().cpu().numpy()
         if y.ndim and len(y) == nodes > 1:
             given["node_targets"] = y
+        elif y.ndim and len(y) == len(ends) > 1:
+            _, first = np.unique(np.sort(ends, axis=1), axis=0, return_index=True)
+            given["links"], given["link_targets"] = ends[first], y[first]
         else:
             given["target"] = y[0] if y.ndim and len(y) == 1 else y
     return make_graph(nodes, ends, **given)

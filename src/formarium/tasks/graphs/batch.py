@@ -22,7 +22,8 @@ class GraphBatch:
 
     adjacency: (B, N, N). mask: (B, N), None where all graphs have N nodes. nodes: (B, N, C). edges: (B, N, N, C).
     node_features, edge_features: (B, N, F), (B, N, N, F). walks, kinds, samples: of the stem that the batch was made
-    for, or None. targets: (B, ...) of graphs, node_targets: (B, N, ...), where the graphs have them.
+    for, or None. links: (L, 3) graph and two nodes of each pair that is asked about. targets: (B, ...) of graphs,
+    node_targets: (B, N, ...), link_targets: (L, ...), where the graphs have them.
     """
 
     adjacency: Tensor
@@ -34,8 +35,10 @@ class GraphBatch:
     walks: Tensor | None = None
     kinds: Tensor | None = None
     samples: Tensor | None = None
+    links: Tensor | None = None
     targets: Tensor | None = None
     node_targets: Tensor | None = None
+    link_targets: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.adjacency)
@@ -137,6 +140,7 @@ def collate(graphs: Sequence[Graph], walks: Walks | None = None) -> GraphBatch:
     batch["edge_features"] = _of_edges([g.edge_features for g in graphs], where, (count, most, most))
     batch["targets"] = _targets(graphs)
     batch["node_targets"] = _of_nodes([graph.node_targets for graph in graphs], most)
+    batch |= _linked(graphs)
     found = None if walks is None else walks.of(graphs)
     if found is not None:
         batch |= _numbered(found, most)
@@ -184,6 +188,21 @@ def _of_edges(
     grid = torch.zeros(*shape, *values.shape[1:], dtype=torch.from_numpy(values).dtype)
     grid[where] = torch.from_numpy(values)
     return grid
+
+
+def _linked(graphs: Sequence[Graph]) -> dict[str, Tensor]:
+    """The pairs that are asked about and their targets, one graph behind another."""
+    asked = [(index, g.links, g.link_targets) for index, g in enumerate(graphs)]
+    have = [(index, links, rows) for index, links, rows in asked if links is not None and rows is not None]
+    if not have:
+        return {}
+    if len(have) < len(graphs) or len({rows.shape[1:] for _, _, rows in have}) > 1:
+        raise DataError("graphs of one batch are asked the same about links, or nothing")
+    links = np.concatenate([np.insert(links, 0, index, axis=1) for index, links, _ in have])
+    return {
+        "links": torch.from_numpy(links),
+        "link_targets": torch.from_numpy(np.concatenate([rows for _, _, rows in have])),
+    }
 
 
 def _targets(graphs: Sequence[Graph]) -> Tensor | None:

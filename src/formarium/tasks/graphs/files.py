@@ -132,16 +132,19 @@ _FORMATS: dict[str, Callable[[Path], "nx.Graph[Any]"]] = {
 }
 
 
-def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = None) -> list[Graph]:
+def read_tables(
+    edges: Path, nodes: Path | None = None, graphs: Path | None = None, links: Path | None = None
+) -> list[Graph]:
     """Graphs from CSV files with headers, in the order in which they are first named.
 
-    edges: ``source``, ``target``; nodes (optional; else those that edges name): ``node``; graphs (optional): ``graph``.
-    Where there are several graphs, edges and nodes have a column ``graph`` as well. Columns whose names begin with
-    ``type`` are categories; in nodes and graphs a column ``label`` is a class and those that begin with ``target`` are
-    numbers that are asked for; all others are real features. Words count as categories in the order of the alphabet.
-    Raises DataError for what is missing or does not fit.
+    edges: ``source``, ``target``; nodes (optional; else those that edges name): ``node``; graphs (optional): ``graph``;
+    links (optional), pairs of nodes that are asked about: ``source``, ``target``. Where there are several graphs,
+    edges, nodes and links have a column ``graph`` as well. Columns whose names begin with ``type`` are categories; in
+    nodes, graphs and links a column ``label`` is a class and those that begin with ``target`` (in links ``target_``)
+    are numbers that are asked for; all others are real features. Words count as categories in the order of the
+    alphabet. Raises DataError for what is missing or does not fit.
     """
-    edge_rows, node_rows, graph_rows = (_rows(path) for path in (edges, nodes, graphs))
+    edge_rows, node_rows, graph_rows, link_rows = (_rows(path) for path in (edges, nodes, graphs, links))
     _need(edge_rows, ("source", "target"), edges)
     several = "graph" in _columns(edge_rows) or bool(graph_rows)
     if nodes is not None:
@@ -149,13 +152,21 @@ def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = No
     if graphs is not None:
         _need(graph_rows, ("graph",), graphs)
         _need(edge_rows, ("graph",), edges)
+    if links is not None:
+        _need(link_rows, ("source", "target", "graph") if several else ("source", "target"), links)
     tables = {
-        "edge": _Columns(edge_rows, edges, {"source", "target", "graph"}),
+        "edge": _Columns(edge_rows, edges, {"source", "target", "graph"}, asked=False),
+        "link": _Columns(link_rows, links, {"source", "target", "graph"}),
         "node": _Columns(node_rows, nodes, {"node", "graph"}),
         "graph": _Columns(graph_rows, graphs, {"graph"}),
     }
+    if links is not None and tables["link"].other:
+        raise DataError(f"{links} holds pairs that are asked about, which have no features as {tables['link'].other!r}")
     names = list(dict.fromkeys(row.get("graph", "") for row in (*graph_rows, *node_rows, *edge_rows)))
-    of_edges, of_nodes = _by_graph(edge_rows), _by_graph(node_rows)
+    of_edges, of_nodes, of_links = _by_graph(edge_rows), _by_graph(node_rows), _by_graph(link_rows)
+    unknown = next((name for name in of_links if name not in set(names)), None)
+    if unknown is not None:
+        raise DataError(f"{links} asks about the graph {unknown!r}, which {edges} does not have")
     of_graphs = {row["graph"]: index for index, row in enumerate(graph_rows)}
     if len(of_graphs) < len(graph_rows):
         raise DataError(f"{graphs} names the graph {_twice(row['graph'] for row in graph_rows)!r} twice")
@@ -175,6 +186,11 @@ def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = No
         strange = next((end for edge in ends for end in edge if end not in number), None)
         if strange is not None:
             raise DataError(f"{edges} joins the node {strange!r}, which {nodes} does not have")
+        asked = of_links.get(name, [])
+        pairs = [(link_rows[i]["source"], link_rows[i]["target"]) for i in asked]
+        strange = next((end for pair in pairs for end in pair if end not in number), None)
+        if strange is not None:
+            raise DataError(f"{links} asks about the node {strange!r}, which {nodes or edges} does not have")
         made.append(
             make_graph(
                 len(number),
@@ -186,6 +202,8 @@ def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = No
                 target=tables["graph"].target(of_graphs[name]) if graph_rows else None,
                 node_targets=tables["node"].target(held) if node_rows else None,
                 name=name,
+                links=np.array([(number[a], number[b]) for a, b in pairs], dtype=np.int64) if links else None,
+                link_targets=tables["link"].target(asked) if links else None,
             )
         )
     return made
@@ -194,14 +212,17 @@ def read_tables(edges: Path, nodes: Path | None = None, graphs: Path | None = No
 class _Columns:
     """The columns of one file, as numbers."""
 
-    def __init__(self, rows: Sequence[Mapping[str, str]], path: Path | None, keys: set[str]) -> None:
+    def __init__(
+        self, rows: Sequence[Mapping[str, str]], path: Path | None, keys: set[str], asked: bool = True
+    ) -> None:
         names = [name for name in _columns(rows) if name not in keys]
-        asked = [n for n in names if n == "label" or n.startswith("target")] if "source" not in keys else []
-        if "label" in asked and len(asked) > 1:
+        questions = [n for n in names if n == "label" or n.startswith("target")] if asked else []
+        if "label" in questions and len(questions) > 1:
             raise DataError(f"{path} has both a label and targets, of which one can be asked for")
         typed = [n for n in names if n.startswith("type")]
-        rest = [n for n in names if n not in asked and n not in typed]
-        self._target = _stacked([_labels(rows) if n == "label" else _numbers(rows, n, path) for n in asked])
+        rest = [n for n in names if n not in questions and n not in typed]
+        self.other = next(iter((*typed, *rest)), "")
+        self._target = _stacked([_labels(rows) if n == "label" else _numbers(rows, n, path) for n in questions])
         self._types = _stacked([_categories(rows, n) for n in typed])
         self._features = _stacked([_numbers(rows, n, path) for n in rest])
 
@@ -302,8 +323,8 @@ def _by_graph(rows: Sequence[Mapping[str, str]]) -> dict[str, list[int]]:
 
 
 def tables_of(path: Path) -> Iterator[Path | None]:
-    """The files of edges, nodes and graphs that a folder, or a file of edges and its neighbours, has."""
+    """The files of edges, nodes, graphs and links that a folder, or a file of edges and its neighbours, has."""
     folder, edges = (path, path / "edges.csv") if path.is_dir() else (path.parent, path)
     yield edges
-    for name in ("nodes.csv", "graphs.csv"):
+    for name in ("nodes.csv", "graphs.csv", "links.csv"):
         yield folder / name if (folder / name).is_file() else None

@@ -21,7 +21,8 @@ class Graph:
 
     edges: (M, 2) numbers of nodes, sorted. node_types, edge_types: (n, C), (M, C) categories. node_features,
     edge_features: (n, F), (M, F) reals. target: what is asked of the graph, () or (O,); node_targets: of its nodes,
-    (n,) or (n, O). Make one with ``make_graph``, which checks and sorts.
+    (n,) or (n, O); link_targets: of the pairs of nodes ``links`` (L, 2), joined or not, (L,) or (L, O). Make one with
+    ``make_graph``, which checks and sorts.
     """
 
     nodes: int
@@ -33,6 +34,8 @@ class Graph:
     target: NDArray[Any] | None = None
     node_targets: NDArray[Any] | None = None
     name: str = ""
+    links: Integers | None = None
+    link_targets: NDArray[Any] | None = None
 
     def adjacency(self) -> NDArray[np.bool_]:
         """(n, n), true where there is an edge."""
@@ -55,6 +58,8 @@ class Graph:
             self.target,
             _picked(self.node_targets, order),
             self.name,
+            None if self.links is None else place[self.links],
+            self.link_targets,
         )
 
 
@@ -72,11 +77,14 @@ def make_graph(
     target: ArrayLike | None = None,
     node_targets: ArrayLike | None = None,
     name: str = "",
+    links: ArrayLike | None = None,
+    link_targets: ArrayLike | None = None,
 ) -> Graph:
     """A graph of edges in any order, in one direction or both; the first of equal ones counts.
 
     A directed edge is taken for both directions; what is known of edges may differ by direction. Raises DataError for a
-    graph without nodes, edges between nodes that are not there, and features that do not belong to each node or edge.
+    graph without nodes, edges and links between nodes that are not there, and features or targets that do not belong to
+    each node, edge or link.
     """
     what = f"the graph {name!r}" if name else "a graph"
     if nodes < 1:
@@ -89,6 +97,11 @@ def make_graph(
     ends = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
     if len(ends) and (ends.min() < 0 or ends.max() >= nodes):
         raise DataError(f"{what} has {nodes} nodes, numbered from 0, and an edge to node {_outside(ends, nodes)}")
+    asked = None if links is None else np.asarray(links, dtype=np.int64).reshape(-1, 2)
+    if asked is not None and len(asked) and (asked.min() < 0 or asked.max() >= nodes):
+        raise DataError(f"{what} has {nodes} nodes, numbered from 0, and is asked about node {_outside(asked, nodes)}")
+    if (asked is None) != (link_targets is None):
+        raise DataError(f"{what} has links without targets of them, or targets without links")
     of_edges = [_rows(values, len(ends), kind, "edges", what) for values, kind in _typed(edge_types, edge_features)]
     of_nodes = [_rows(values, nodes, kind, "nodes", what) for values, kind in _typed(node_types, node_features)]
     both = np.concatenate((ends, ends[:, ::-1]))
@@ -102,8 +115,10 @@ def make_graph(
         of_nodes[1],
         None if of_edges[1] is None else of_edges[1][source],
         None if target is None else np.asarray(target),
-        None if node_targets is None else _targets(node_targets, nodes, what),
+        None if node_targets is None else _targets(node_targets, nodes, f"{what} has {nodes} nodes"),
         name,
+        asked,
+        None if asked is None else _targets(link_targets, len(asked), f"{what} is asked about {len(asked)} links"),
     )
 
 
@@ -111,10 +126,10 @@ def _typed(types: ArrayLike | None, features: ArrayLike | None) -> list[tuple[Ar
     return [(types, np.int64), (features, np.float32)]
 
 
-def _targets(values: ArrayLike, nodes: int, what: str) -> NDArray[Any]:
+def _targets(values: ArrayLike | None, count: int, what: str) -> NDArray[Any]:
     rows = np.asarray(values)
-    if not rows.ndim or len(rows) != nodes:
-        raise DataError(f"{what} has {nodes} nodes and targets of {len(rows) if rows.ndim else 0}")
+    if not rows.ndim or len(rows) != count:
+        raise DataError(f"{what} and targets of {len(rows) if rows.ndim else 0}")
     return rows
 
 

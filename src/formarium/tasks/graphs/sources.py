@@ -25,12 +25,13 @@ SPLITS = ("train", "validation", "test")
 def load(source: str, target: str | None, held_out: float) -> dict[str, list[Graph]]:
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
-    source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv and
-    graphs.csv, a file of edges, or a folder as the Open Graph Benchmark has them; a data set of torch_geometric with
-    its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or graphs by split.
+    source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv,
+    graphs.csv and links.csv, a file of edges, or a folder as the Open Graph Benchmark has them; a data set of
+    torch_geometric with its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or
+    graphs by split.
     target: what is asked of the atlas (``spanning_trees`` where None), or of the molecules (``log_p``). held_out: share
-    of each of validation and test. A single graph is in all splits, which are then of its nodes. Raises DataError for a
-    source that cannot be used.
+    of each of validation and test. A single graph is in all splits, which are then of its nodes or pairs. Raises
+    DataError for a source that cannot be used.
     """
     found = _found(source, target)
     splits = found if isinstance(found, Mapping) else {"all": found}
@@ -67,8 +68,8 @@ def _found(source: str, target: str | None) -> Any:
     if is_ogb(path):
         return read_ogb(path)
     if path.exists():
-        edges, nodes, graphs = tables_of(path)
-        return read_tables(edges or path, nodes, graphs)
+        edges, *others = tables_of(path)
+        return read_tables(edges or path, *others)
     if ":" in source and "/" not in source:
         return _function(source)
     hint = "" if "/" in source or path.suffix else suggestion(source, _MADE)

@@ -1,4 +1,4 @@
-"""Answers about graphs, and about their nodes."""
+"""Answers about graphs, about their nodes, and about pairs of nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,13 +31,13 @@ _PAIRS = 1 << 17  # pairs of nodes of one evaluation batch, to bound memory
 
 
 class Graphs(Task):
-    """Regression on, or classification of, graphs or nodes.
+    """Regression on, or classification of, graphs, nodes or pairs of nodes.
 
     data, target, held_out: see ``formarium.tasks.graphs.sources.load``. Whole-number targets are classes (-1: unknown),
     others are regressed on (NaN: unknown), with the ``objective`` ``l1`` (where None) or ``mse`` in units of the
-    standard deviation in training. Of one graph alone, nodes are held out instead. pool: training batches are cut from
-    so many batches at a time sorted by size, so that little is spent on filling graphs up; 1 for batches by chance
-    alone.
+    standard deviation in training. Of one graph alone, nodes or pairs are held out instead. pool: training batches are
+    cut from so many batches at a time sorted by size, so that little is spent on filling graphs up; 1 for batches by
+    chance alone.
 
     Metrics: ``loss``; of regression ``mae``, ``rmse`` and ``r2`` in the target's own units; of classification
     ``accuracy`` and ``macro_f1``.
@@ -71,8 +71,8 @@ class Graphs(Task):
         return _OF_CLASSES if self.classes else _OF_NUMBERS
 
     def prepare(self) -> None:
-        if not self.of_nodes and self.graphs["train"][0].target is None:
-            raise DataError(f"{self.config.data!r} asks for nothing: neither graphs nor nodes have a target")
+        if self.level == "graph" and self.graphs["train"][0].target is None:
+            raise DataError(f"{self.config.data!r} asks for nothing: neither graphs nor nodes nor pairs have a target")
         if self.classes and self.config.objective is not None:
             raise ConfigError(f"classes are learned by cross-entropy, not by objective={self.config.objective}")
         _ = self._scale
@@ -83,30 +83,38 @@ class Graphs(Task):
         return load(self.config.data, self.config.target, self.config.held_out)
 
     @cached_property
-    def of_nodes(self) -> bool:
-        """Whether nodes are asked about."""
-        return self.graphs["train"][0].node_targets is not None
+    def level(self) -> Literal["graph", "node", "pair"]:
+        """What is asked about."""
+        first = self.graphs["train"][0]
+        if first.link_targets is not None:
+            return "pair"
+        return "graph" if first.node_targets is None else "node"
+
+    @staticmethod
+    def _within(graph: Graph, level: str) -> np.ndarray | None:
+        """Targets of the nodes or pairs of a graph."""
+        return graph.link_targets if level == "pair" else graph.node_targets
 
     @cached_property
-    def _node_split(self) -> np.ndarray | None:
-        """Of one graph alone, the number of each node's split."""
+    def _split_within(self) -> np.ndarray | None:
+        """Of one graph alone, the number of each node's, or pair's, split."""
         graphs = self.graphs["train"]
-        if not self.of_nodes or len(graphs) > 1 or self.graphs["test"][0] is not graphs[0]:
+        if self.level == "graph" or len(graphs) > 1 or self.graphs["test"][0] is not graphs[0]:
             return None
-        places = np.random.default_rng(0).random(graphs[0].nodes)
+        places = np.random.default_rng(0).random(len(cast(np.ndarray, self._within(graphs[0], self.level))))
         return np.where(places < self.config.held_out, 1, np.where(places < 2 * self.config.held_out, 2, 0))
 
     def _targets(self, split: Split) -> np.ndarray:
         """All targets of a split, (rows,) or (rows, O)."""
         graphs = self.graphs[split]
         try:
-            if not self.of_nodes:
+            if self.level == "graph":
                 return np.stack([np.asarray(graph.target) for graph in graphs])
-            rows = np.concatenate([cast(np.ndarray, graph.node_targets) for graph in graphs])
+            rows = np.concatenate([cast(np.ndarray, self._within(graph, self.level)) for graph in graphs])
         except (TypeError, ValueError):
             raise DataError(f"the graphs of {self.config.data!r} have not all a target of one shape") from None
-        node_split = self._node_split
-        return rows if node_split is None else rows[node_split == SPLITS.index(split)]
+        within = self._split_within
+        return rows if within is None else rows[within == SPLITS.index(split)]
 
     @cached_property
     def classes(self) -> int | None:
@@ -122,7 +130,7 @@ class Graphs(Task):
                 raise DataError(f"no target of {self.config.data!r} is a finite number")
             return None
         if targets.ndim > 1:
-            raise DataError("classes are one whole number for each graph or node")
+            raise DataError("classes are one whole number for each graph, node or pair")
         splits: tuple[Split, ...] = ("train", "validation", "test")
         return int(max(self._targets(split).max(initial=-1) for split in splits)) + 1
 
@@ -153,7 +161,7 @@ class Graphs(Task):
             node_features=found.node_features,
             edge_types=found.edge_types,
             edge_features=found.edge_features,
-            level="node" if self.of_nodes else "graph",
+            level=self.level,
             outputs=self.classes or (shape[1] if len(shape) > 1 else 1),
         )
 
@@ -186,13 +194,16 @@ class Graphs(Task):
 
     def _batch(self, graphs: Sequence[Graph], split: Split) -> GraphBatch:
         batch = collate(graphs, self._walks)
-        node_split = self._node_split
-        if node_split is None or batch.node_targets is None:
+        within = self._split_within
+        if within is None:
             return batch
-        held = torch.from_numpy(node_split != SPLITS.index(split))
-        unknown = -1 if self.classes else float("nan")
-        held = held.view(1, -1, *[1] * (batch.node_targets.dim() - 2))
-        return replace(batch, node_targets=batch.node_targets.masked_fill(held, unknown))
+        name = "link_targets" if self.level == "pair" else "node_targets"
+        targets = cast(Tensor, getattr(batch, name))
+        # A batch is so many times the one graph; only targets of nodes have an axis of graphs.
+        held = torch.from_numpy(within != SPLITS.index(split)).expand(len(graphs), -1)
+        held = held.flatten() if self.level == "pair" else held
+        held = held.reshape(*held.shape, *[1] * (targets.dim() - held.dim()))
+        return replace(batch, **{name: targets.masked_fill(held, -1 if self.classes else float("nan"))})
 
     def units(self, batch: GraphBatch) -> int:
         return len(batch)
@@ -208,10 +219,10 @@ class Graphs(Task):
         if _walks_read(model.config) != _walks_made(self._walks):
             batch = replace(batch, walks=None, kinds=None, samples=None)
         answers: Tensor = model(**batch.inputs())
-        targets = batch.node_targets if self.of_nodes else batch.targets
+        targets = {"graph": batch.targets, "node": batch.node_targets, "pair": batch.link_targets}[self.level]
         if targets is None:
             raise DataError("this batch of graphs has no targets")
-        if self.of_nodes:
+        if self.level == "node":
             real = torch.ones_like(answers[..., 0], dtype=torch.bool) if batch.mask is None else batch.mask
             answers, targets = answers[real], targets[real]
         if self.classes:
