@@ -33,7 +33,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 def run(*arguments: str) -> str:
     result = CliRunner().invoke(app, list(arguments), catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout
 
 
 def test_says_which_tests_tell_them_apart(files: dict[str, str]) -> None:

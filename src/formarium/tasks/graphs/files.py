@@ -12,6 +12,7 @@ import networkx as nx
 import numpy as np
 
 from formarium.errors import DataError
+from formarium.progress import notice
 from formarium.tasks.graphs.graph import Graph, make_graph
 
 
@@ -84,7 +85,10 @@ def _read_pairs(path: Path) -> "nx.Graph[Any]":
         names = [name.lower() for name in rows[0][1]]
         if "graph" in names and len({words[names.index("graph")] for _, words in rows[1:]}) > 1:
             raise DataError(f"{path} holds several graphs, where one is wanted")
-        places = next(([names.index(n) for n in ends] for ends in _ENDS if set(ends) <= set(names)), [0, 1])
+        places = next(([names.index(n) for n in ends] for ends in _ENDS if set(ends) <= set(names)), None)
+        if places is None:
+            notice(f"the first line of {path} is taken for names of columns, the first two of which are nodes")
+            places = [0, 1]
         return nx.Graph([(words[places[0]], words[places[1]]) for _, words in rows[1:]])
     for number, words in rows:
         if len(words) == 1:
@@ -110,7 +114,7 @@ def _is_header(rows: Sequence[Sequence[str]]) -> bool:
     first = [word.lower() for word in rows[0]]
     if any(set(ends) <= set(first) for ends in _ENDS):
         return len({len(row) for row in rows}) == 1
-    numbers = [all(word.isdecimal() for word in row[:2]) for row in rows[1:]]
+    numbers = [len(row) > 1 and row[0].isdecimal() and row[1].isdecimal() for row in rows[1:]]
     return len(first) > 1 and bool(numbers) and all(numbers) and not any(word.isdecimal() for word in first)
 
 
