@@ -67,5 +67,11 @@ def test_torch_geometric() -> None:
     split = from_torch_geometric(geometric.Data(num_nodes=3, edge_index=edges, **asked))
     assert split.links is not None
     assert split.links.tolist() == [[0, 2], [2, 1]]
+    assert split.link_targets is not None
+    assert np.issubdtype(split.link_targets.dtype, np.integer)
+    asked["edge_label"] = torch.tensor([0.5, 1.0])
+    rated = from_torch_geometric(geometric.Data(num_nodes=3, edge_index=edges, **asked))
+    assert rated.link_targets is not None
+    assert rated.link_targets.tolist() == [0.5, 1.0]
     with pytest.raises(DataError, match="needs edge_index"):
         from_torch_geometric(geometric.HeteroData())

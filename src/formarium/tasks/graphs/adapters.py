@@ -57,7 +57,7 @@ def to_networkx(graph: Graph) -> "nx.Graph[int]":
 def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     """A graph of torch_geometric: ``x`` and ``edge_attr`` of whole numbers are types, others features.
 
-    ``edge_label`` is asked of the pairs ``edge_label_index``; ``y`` with a row for each of several nodes is a target of
+    ``edge_label`` is asked of the pairs ``edge_label_index``, as a class where it is 0 or 1; ``y`` with a row for each of several nodes is a target of
     nodes, with one for each edge of edges (the first of both directions), else of the graph. places: whether ``pos``
     joins the features of nodes. Raises DataError for a graph that is not one of nodes and pairs of them.
     """
@@ -76,7 +76,9 @@ def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
         given["node_features"] = np.concatenate((found, data.pos.detach().cpu().numpy()), axis=1)
     if getattr(data, "edge_label", None) is not None and getattr(data, "edge_label_index", None) is not None:
         given["links"] = data.edge_label_index.t().cpu().numpy()
-        given["link_targets"] = data.edge_label.detach().cpu().numpy()
+        labels = data.edge_label.detach().cpu().numpy()
+        # Real numbers are what torch_geometric's own split writes for "is joined or not", too.
+        given["link_targets"] = labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else labels
     elif data.y is not None:
         y = torch.as_tensor(data.y).detach().cpu().numpy()
         if y.ndim and len(y) == nodes > 1:
