@@ -57,9 +57,10 @@ def to_networkx(graph: Graph) -> "nx.Graph[int]":
 def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     """A graph of torch_geometric: ``x`` and ``edge_attr`` of whole numbers are types, others features.
 
-    ``edge_label`` is asked of the pairs ``edge_label_index``, as a class where it is 0 or 1; ``y`` with a row for each of several nodes is a target of
-    nodes, with one for each edge of edges (the first of both directions), else of the graph. places: whether ``pos``
-    joins the features of nodes. Raises DataError for a graph that is not one of nodes and pairs of them.
+    ``edge_label`` is asked of the pairs ``edge_label_index``, as a class where it is 0 or 1; ``y`` with a row for each
+    of several nodes is a target of nodes, with one for each edge of edges (the first of both directions), else of the
+    graph. places: whether ``pos`` joins the features of nodes. Raises DataError for a graph that is not one of nodes
+    and pairs of them.
     """
     if getattr(data, "edge_index", None) is None or data.num_nodes is None:
         raise DataError(
