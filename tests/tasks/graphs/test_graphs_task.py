@@ -52,6 +52,10 @@ def asked_about_pairs_of_one() -> list[Graph]:
     return [asked(40, 200)]
 
 
+def few() -> list[Graph]:
+    return [ring(n, target=float(n)) for n in range(3, 13)]
+
+
 def aimless() -> list[Graph]:
     return [ring(n) for n in range(3, 33)]
 
@@ -316,7 +320,9 @@ def test_learns_about_pairs_of_nodes(name: str) -> None:
 
 def test_pairs_of_one_graph_are_held_out() -> None:
     made = task(data=f"{HERE}:asked_about_pairs_of_one")
-    learned = next(made.batches(1, seed=0)).link_targets
+    batch = next(made.batches(32, seed=0))
+    assert len(batch) == 1
+    learned = batch.link_targets
     assert learned is not None
     whole = asked_about_pairs_of_one()[0].link_targets
     known = (learned >= 0).numpy()
@@ -336,3 +342,10 @@ def test_message_passing_answers_about_pairs_in_either_order() -> None:
     with pytest.raises(DataError, match="give links"):
         net(batch.adjacency, batch.mask)
     assert made.loss(net.train(), batch).isfinite()
+
+
+def test_few_graphs_are_in_a_batch_once_each() -> None:
+    made = task(data=f"{HERE}:few")
+    for batch in islice(made.batches(32, seed=0), 5):
+        assert batch.targets is not None
+        assert sorted(batch.targets.tolist()) == [float(graph.target) for graph in made.graphs["train"]]  # type: ignore[arg-type]

@@ -171,13 +171,15 @@ class Graphs(Task):
     def batches(
         self, batch_size: int, seed: int, start: int = 0, rank: int = 0, world: int = 1
     ) -> Iterator[GraphBatch]:
-        graphs, whole = self.graphs["train"], batch_size * world
+        graphs, whole, size = self.graphs["train"], batch_size * world, self.config.pool
+        if len(graphs) < whole:  # as of one graph alone: each is in a batch once, not several times
+            whole, size = max(1, len(graphs) // world) * world, 1
         number = start
         while True:
-            pool, place = divmod(number, self.config.pool)
-            drawn = self._drawn(pool * self.config.pool * whole, self.config.pool * whole, seed)
+            pool, place = divmod(number, size)
+            drawn = self._drawn(pool * size * whole, size * whole, seed)
             by_size = drawn[np.argsort([graphs[i].nodes for i in drawn], kind="stable")]
-            turn = np.random.default_rng((seed, 1, pool)).permutation(self.config.pool)[place]
+            turn = np.random.default_rng((seed, 1, pool)).permutation(size)[place]
             own = by_size[turn * whole : (turn + 1) * whole][rank::world]
             yield self._batch([graphs[i] for i in own], "train")
             number += 1
