@@ -34,7 +34,7 @@ _EMBEDDINGS = (
 _NAMES = tuple(variant.name for variant in _MIXERS)
 
 
-def _completing(data: str, quick: int, part: int, steps: int) -> Comparison:
+def _completing(data: str, quick: int, part: int) -> Comparison:
     """Link prediction on a benchmark, of which small scales take the best connected entities: ``quick``, ``part``."""
     large: dict[str, Any] = {
         "model": {"width": 256, "depth": 2, "heads": 8, "dropout": 0.1},
@@ -59,7 +59,7 @@ def _completing(data: str, quick: int, part: int, steps: int) -> Comparison:
                 task={"entities": part, "evaluation_triples": 2000},
                 learning_rates=(0.5, 1.0),
                 minutes=28.0,
-                steps=steps,
+                steps=2000,  # with 500 the fixed geometries were on their way still, and the claim seemed to hold
                 variants=(*_NAMES, "ComplEx"),
             ),
             "gpu": Setting(**large, minutes=28.0),
@@ -72,8 +72,8 @@ def _completing(data: str, quick: int, part: int, steps: int) -> Comparison:
     )
 
 
-_FREEBASE = _completing("FB15k-237", quick=600, part=1500, steps=700)
-_WORDNET = _completing("WN18RR", quick=2000, part=6000, steps=2000)
+_FREEBASE = _completing("FB15k-237", quick=600, part=1500)
+_WORDNET = _completing("WN18RR", quick=2000, part=6000)
 
 _MADE = Comparison(
     task="Links(data=Geometries())",
