@@ -50,6 +50,11 @@ def test_variants_are_put_side_by_side(run: Run, small: list[object], tmp_path: 
         (["-v", "depth=1", "-v", "psition=RoPE"], "error: Decoder has no setting 'psition'; did you mean 'position'?"),
         (["-v", "depth=1", "-v", "depth=90"], "error: no channel_mixer.hidden brings "),
         (["-v", "depth=1", "-v", "heads=3"], "error: a width of 16 cannot be split among 3 heads"),
+        (
+            ["-v", "depth=1", "-v", "vocabulary=9"],
+            "error: vocabulary of Decoder follows from the task: it is 257 here, not 9",
+        ),
+        (["--minutes", "0"], "error: an experiment takes more than 0 minutes"),
         (["--rates", "a,b"], "error: 'a,b' is not a list of numbers, as 0.5,1,2"),
         (["--rates", "0,1"], "error: factors on the learning rate are above 0, unlike some of '0,1'"),
         (["--rates", "nan"], "error: factors on the learning rate are above 0"),

@@ -16,7 +16,8 @@ def cite(
     from formarium.errors import FormariumError
     from formarium.papers import cards
 
-    by_name = {name: card for card in cards() for name in (card.slug, card.model, *card.parts) if name}
+    models = {card.model: card for card in cards() if card.model.isidentifier()}
+    by_name = models | {name: card for card in cards() for name in (card.slug, *card.parts)}
     slugs = {card.slug for card in cards()}
     found = []
     for name in names:
@@ -32,7 +33,7 @@ def cite(
 
 
 def _source(name: str) -> str | None:
-    """The first paragraph of what stands over a part or a model of that name; None where there is none."""
+    """What cites a paper in the documentation of a part or a model of that name; None where there is none such."""
     import inspect
 
     from formarium.config import ConfigError, resolve

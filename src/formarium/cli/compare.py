@@ -60,8 +60,6 @@ def compare(
         raise ConfigError("two variants are the same; to measure the noise, see formarium calibrate")
     if minutes is None and steps is None:
         minutes = 10.0
-    if minutes is not None and minutes <= 0:
-        raise ConfigError(f"a comparison takes more than {minutes:g} minutes")
     measured = list(dict.fromkeys([built.headline, *(metric or ())]))
     built.check(measured)
     lists = [name for name in measured if name.partition("@")[0] in built.lists]

@@ -37,7 +37,7 @@ def evaluate(
     if split not in splits:
         raise ConfigError(f"there is no split {split!r}{suggestion(split, splits)}")
     kept = read_json(folder / RUN, "description of a run (name the task with --task)") if task is None else {}
-    config = config_from_dict(kept["task"]) if kept else read_task(str(task))
+    config = config_from_dict(kept.get("task", {})) if task is None else read_task(task)
     changes = settings(set_ or ())
     trained = load(folder)
     # Relative paths of the training mean what they meant there, those that are given now what they mean here.

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from formarium.config import ConfigError
+
 Scale = Literal["demo", "laptop", "gpu", "paper"]
 SCALES: tuple[Scale, ...] = ("demo", "laptop", "gpu", "paper")
 Better = Literal["lower", "higher"]
@@ -48,7 +50,8 @@ class Setting:
     machine at hand; the number of steps follows from the speed measured at the start. steps: a fixed number instead,
     and with minutes at most that many, so that every machine which is fast enough makes the same runs; neither is
     needed where the trainings count epochs. variants: the arms that run at this scale; all where empty.
-    partial: arms whose data are not on this machine are left out, with what is required of them.
+    partial: arms whose data are not on this machine are left out, with what is required of them. Raises ConfigError for
+    minutes that are not above 0.
     """
 
     model: Mapping[str, Any] = field(default_factory=dict)
@@ -61,6 +64,10 @@ class Setting:
     variants: tuple[str, ...] = ()
     partial: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)  # for the function of a Measurement or an Exact check
+
+    def __post_init__(self) -> None:
+        if self.minutes is not None and not self.minutes > 0:
+            raise ConfigError(f"an experiment takes more than {self.minutes:g} minutes")
 
 
 @dataclass(frozen=True)
