@@ -86,7 +86,7 @@ _MADE = Comparison(
         "demo": Setting(
             task={"data": "Geometries(depth=4, cycles=10, grid=10)"}, learning_rates=(1.0,), minutes=1.0, steps=600
         ),
-        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=28.0, steps=4000, seeds=5),
+        "laptop": Setting(learning_rates=(0.5, 1.0), minutes=20.0, steps=1500, seeds=5),
         "gpu": Setting(
             task={"data": "Geometries(depth=7, cycles=200, grid=40)"},
             training={"batch_size": 512},
