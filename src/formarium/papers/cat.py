@@ -238,7 +238,7 @@ _AGAINST_EMBEDDINGS = tuple(
 )
 
 
-def _beats_fixed(key: str, data: str, experiment: Comparison) -> Claim:
+def _beats_fixed(key: str, data: str, experiment: Comparison, beside: str = "") -> Claim:
     return Claim(
         key=key,
         text=(
@@ -253,6 +253,7 @@ def _beats_fixed(key: str, data: str, experiment: Comparison) -> Claim:
             "About 10 % is taken to be above 5 %. The decisive control is absent from the abstract: three branches of "
             "the same flat geometry with a router, at matched parameters. Ranks are filtered, over all entities, and "
             "ties count by their mean. Small scales take the part between the best connected entities."
+            f"{beside}"
         ),
     )
 
@@ -286,7 +287,13 @@ CARD = Card(
     built=True,
     claims=(
         _beats_fixed("routing-beats-fixed", "FB15k-237", _FREEBASE),
-        _beats_fixed("routing-beats-fixed-on-words", "WN18RR", _WORDNET),
+        _beats_fixed(
+            "routing-beats-fixed-on-words",
+            "WN18RR",
+            _WORDNET,
+            " Stopped after 500 steps of the laptop's 2,000 (--steps 500), CAT was 15 % (7 to 22) above the flat branch: "
+            "it gets there sooner, not further.",
+        ),
         Claim(
             key="mixed-structure",
             text=(
