@@ -291,7 +291,7 @@ def test_functions_that_return_no_graphs(name: str, message: str) -> None:
 
 
 def test_settings_that_mean_nothing_here_are_refused() -> None:
-    with pytest.raises(DataError, match="brings its own targets"):
+    with pytest.raises(ConfigError, match="brings its own targets"):
         task(data=f"{HERE}:sparse", target="triangles").prepare()
     with pytest.raises(ConfigError, match="classes are learned by cross-entropy"):
         task(target="planar", objective="mse").prepare()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from formarium.config import ConfigError
 from formarium.errors import DataError
 from formarium.tasks.images.cifar import restricted_unpickle
 from formarium.tasks.images.pictures import Files, Pictures, held_out, shorter_at
@@ -322,3 +323,8 @@ def test_unknown_data_are_named_with_the_nearest() -> None:
         open_source("/nowhere/at/all")
     with pytest.raises(DataError, match="no pictures"):
         open_source("")
+
+
+def test_a_label_is_chosen_only_where_there_are_several() -> None:
+    with pytest.raises(ConfigError, match="'digits' has one"):
+        open_source("digits", "fine")

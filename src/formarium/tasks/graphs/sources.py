@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from formarium.config import import_from_here, suggestion
+from formarium.config import ConfigError, import_from_here, suggestion
 from formarium.errors import DataError
 from formarium.files import cache_folder
 from formarium.tasks.graphs.adapters import as_graphs, from_torch_geometric
@@ -31,7 +31,7 @@ def load(source: str, target: str | None, held_out: float) -> dict[str, list[Gra
     graphs by split.
     target: what is asked of the atlas (``spanning_trees`` where None), or of the molecules (``log_p``). held_out: share
     of each of validation and test. A single graph is in all splits, which are then of its nodes or pairs. Raises
-    DataError for a source that cannot be used.
+    DataError for a source that cannot be used, ConfigError for a target that is not its to choose.
     """
     found = _found(source, target)
     splits = found if isinstance(found, Mapping) else {"all": found}
@@ -57,7 +57,7 @@ def _found(source: str, target: str | None) -> Any:
     if source == "molecules":
         return list(molecules(target or "log_p"))
     if target is not None:
-        raise DataError(
+        raise ConfigError(
             f"target={target!r} chooses what is asked of the atlas or of molecules; {source!r} brings its own targets"
         )
     if source == "multisets":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from formarium.config import suggestion
+from formarium.config import ConfigError, suggestion
 from formarium.errors import DataError
 from formarium.tasks.images.cifar import read_cifar
 from formarium.tasks.images.folder import read_folder
@@ -32,13 +32,15 @@ NAMED: dict[str, Callable[[str | None], Source]] = {
 
 
 def open_source(data: str, label: str | None = None) -> Source:
-    """The data set of that name; DataError, in a sentence, for one that is not there.
+    """The data set of that name; DataError, in a sentence, for one that is not there, ConfigError for a label too many.
 
     data: ``digits``, ``textures`` (both on every machine), ``cifar10``, ``cifar100``, a folder laid out as ImageNet's,
     or ``hf:owner/set``. label: which labels, where there are several (``fine`` or ``coarse`` of CIFAR-100, a column).
     """
     if label is not None and not data.startswith(("hf:", "cifar100")):
-        raise DataError(f"label={label!r} chooses between labels of cifar100 or of a set of the hub; {data!r} has one")
+        raise ConfigError(
+            f"label={label!r} chooses between labels of cifar100 or of a set of the hub; {data!r} has one"
+        )
     if data in NAMED:
         return NAMED[data](label)
     if data.startswith("hf:"):
