@@ -101,8 +101,7 @@ def claim_section(claim: Claim, record: Record | None, shown: dict[str, str]) ->
         lines += [f"| check | {value} | limit | holds |", "|---|---:|---:|---|"]
         for name, checks in seen.items():
             holds = sum(bool(c["holds"]) for c in checks)
-            each = f"{holds} of {len(checks)}"
-            word = (each if len(checks) > 1 else "yes") if holds == len(checks) else ("no" if holds == 0 else each)
+            word = "no" if not holds else "yes" if len(checks) == 1 else f"{holds} of {len(checks)}"
             lines.append(f"| {name} | {_cell(checks[0]['value'])} | {_cell(checks[0]['limit'])} | {word} |")
         lines.append("")
     else:

@@ -464,3 +464,8 @@ def test_scaling_parameters_alone():
     assert scaling_from({"rope_type": "dynamic", "factor": 2.0}, 4096) == scalings.DynamicNTK(2.0, 4096)
     with pytest.raises(ConfigError, match="lacks original_max_position_embeddings"):
         scaling_from({"rope_type": "yarn", "factor": 2.0})
+
+
+def test_the_share_of_rotated_channels_beside_the_base_comes_first():
+    nested = {"rope_theta": 1e4, "rotary_pct": 0.25}
+    assert only(rope_parameters=nested, partial_rotary_factor=0.5).rotated == 32

@@ -18,17 +18,16 @@ def cite(
 
     models = {card.model: card for card in cards() if card.model.isidentifier()}
     by_name = models | {name: card for card in cards() for name in (card.slug, *card.parts)}
-    slugs = {card.slug for card in cards()}
     found = []
     for name in names:
-        key = name.lower() if name.lower() in slugs else name
-        if key not in by_name:
+        card = by_name.get(name) or by_name.get(name.lower())
+        if card is None:
             source = _source(name)
             if source is not None:
                 raise FormariumError(f"{name} is of no paper on the list; its documentation names its source: {source}")
             raise FormariumError(f"no paper or part is called {name!r}{suggestion(name, by_name)}")
-        if by_name[key] not in found:
-            found.append(by_name[key])
+        if card not in found:
+            found.append(card)
     print("\n\n".join(card.bibtex() for card in found))
 
 

@@ -326,7 +326,7 @@ class GraphTransformer(Model):
                     here = ((a >= first) & (a < last)).nonzero()[:, 0]
                     both = both.index_add(0, here, features[graph[here], a[here] - first, b[here]])
         a, b = x[graph, one], x[graph, other]
-        return torch.cat((a + b, a * b, both), dim=-1)
+        return paired(a, b, both)
 
     def _fits(self, size: int, device: torch.device) -> bool:
         """Whether so many bytes of pair features fit the memory."""
@@ -388,6 +388,11 @@ class _Pairs:
         edges = None if self.edges is None else F.pad(self.edges, wider)
         features = None if self.edge_features is None else F.pad(self.edge_features, wider)
         return _Pairs(adjacency, mask, bonds, edges, features, None, None, None)
+
+
+def paired(a: Tensor, b: Tensor, *more: Tensor) -> Tensor:
+    """What is read of two nodes (L, D) and of their pair (L, E), the same in both orders: (L, 2 D + E)."""
+    return torch.cat((a + b, a * b, *more), dim=-1)
 
 
 def listed(links: Tensor | None) -> Tensor:

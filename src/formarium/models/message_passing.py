@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
-from formarium.models.graph_transformer import Head, columns, listed, reals
+from formarium.models.graph_transformer import Head, columns, listed, paired, reals
 from formarium.models.model import Model, built
 from formarium.parts.channel_mixers.activations import ReLU
 from formarium.parts.channel_mixers.feed_forward import FeedForward
@@ -101,7 +101,7 @@ class MessagePassing(Model):
         if config.level == "pair":
             owner, one, other = listed(links).unbind(1)
             a, b = x[place[owner, one]], x[place[owner, other]]
-            return cast(Tensor, self.head(torch.cat((a + b, a * b), dim=-1)))
+            return cast(Tensor, self.head(paired(a, b)))
         if config.level == "node":
             answers: Tensor = self.head(x)
             return answers.new_zeros(*real.shape, config.outputs).masked_scatter(real[..., None], answers)

@@ -56,7 +56,7 @@ class Task(Configurable):
         written: settings that were named, for those that are named at their default.
         """
         fitted = self.adapt(model)
-        for name in {**model.changed(), **dict.fromkeys(written)}:
+        for name in (*model.changed(), *written):
             if (given := getattr(model, name)) != (found := getattr(fitted, name)):
                 raise ConfigError(f"{name} of {model.name()} follows from the task: it is {found} here, not {given}")
         return fitted

@@ -309,20 +309,24 @@ def _scaling_type(parameters: Settings) -> str:
 
 def _number(settings: Settings, *names: str) -> float | None:
     """The first of these entries that is given; ConfigError where it is no number."""
-    value = next((settings[name] for name in names if settings.get(name) is not None), None)
+    name = _named(settings, names)
+    value = settings.get(name)
     if value is None or isinstance(value, list):  # a list has one number a layer, and is read by who wants those
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        name = next(name for name in names if settings.get(name) is not None)
         raise ConfigError(f"{name} of this configuration is {value!r}, not a number")
     return float(value)
+
+
+def _named(settings: Settings, names: tuple[str, ...]) -> str:
+    """The first of these entries that is given; the first of all where none is."""
+    return next((name for name in names if settings.get(name) is not None), names[0])
 
 
 def _count(settings: Settings, *names: str) -> int | None:
     value = _number(settings, *names)
     if value is not None and value != int(value):
-        name = next(name for name in names if settings.get(name) is not None)
-        raise ConfigError(f"{name} of this configuration is {value:g}, not a whole number")
+        raise ConfigError(f"{_named(settings, names)} of this configuration is {value:g}, not a whole number")
     return None if value is None else int(value)
 
 
@@ -520,7 +524,8 @@ class _Reader:
             still = _count(text, "qk_nope_head_dim")
             return max(latent + still if still else head or 0, latent), _rotated(latent, latent)
         head = head or _needed(text, *_WIDTH) // _needed(text, *_HEADS)
-        fraction = _number({**text, **{k: v for k, v in parameters.items() if v is not None}}, *_FRACTION)
+        fraction = _number(parameters, *_FRACTION)
+        fraction = _number(text, *_FRACTION) if fraction is None else fraction
         if fraction is not None and not 0 < fraction <= 1:
             raise ConfigError(f"this configuration turns a share of {fraction:g} of the channels, not one in (0, 1]")
         if _scaling_type(parameters) == "proportional":

@@ -198,17 +198,22 @@ def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
     return None
 
 
+_ABSENT = object()
+
+
 def _difference(asked: Any, kept: Any, name: str = "") -> str:
     """The first thing in which what is asked differs from what was kept, in words; nothing where they are equal."""
     if not (isinstance(asked, dict) and isinstance(kept, dict)):
         return "" if asked == kept else f"its {name} is {_briefly(kept)}, not {_briefly(asked)}"
     for key in {**asked, **kept}:
-        if found := _difference(asked.get(key), kept.get(key), f"{name}.{key}" if name else key):
+        if found := _difference(asked.get(key, _ABSENT), kept.get(key, _ABSENT), f"{name}.{key}" if name else key):
             return found
     return ""
 
 
 def _briefly(value: Any) -> str:
+    if value is _ABSENT:
+        return "not there"
     return str(value["type"]) if isinstance(value, dict) and "type" in value else repr(value)
 
 

@@ -187,18 +187,12 @@ def read_tables(
         if len(set(known)) < len(known):
             where = f" of the graph {name!r}" if several else ""
             raise DataError(f"{nodes} names the node {_twice(known)!r}{where} twice")
-        strange = next((end for edge in ends for end in edge if end not in number), None)
-        if strange is not None:
-            raise DataError(f"{edges} joins the node {strange!r}, which {nodes} does not have")
         asked = of_links.get(name, [])
         pairs = [(link_rows[i]["source"], link_rows[i]["target"]) for i in asked]
-        strange = next((end for pair in pairs for end in pair if end not in number), None)
-        if strange is not None:
-            raise DataError(f"{links} asks about the node {strange!r}, which {nodes or edges} does not have")
         made.append(
             make_graph(
                 len(number),
-                np.array([(number[a], number[b]) for a, b in ends], dtype=np.int64).reshape(-1, 2),
+                _as_numbers(ends, number, f"{edges} joins", nodes),
                 node_types=tables["node"].types(held),
                 edge_types=tables["edge"].types(own),
                 node_features=tables["node"].features(held),
@@ -206,7 +200,7 @@ def read_tables(
                 target=tables["graph"].target(of_graphs[name]) if graph_rows else None,
                 node_targets=tables["node"].target(held) if node_rows else None,
                 name=name,
-                links=np.array([(number[a], number[b]) for a, b in pairs], dtype=np.int64) if links else None,
+                links=_as_numbers(pairs, number, f"{links} asks about", nodes or edges) if links else None,
                 link_targets=tables["link"].target(asked) if links else None,
             )
         )
@@ -240,6 +234,16 @@ class _Columns:
         if self._target is None:
             return None
         return self._target[rows, 0] if self._target.shape[1] == 1 else self._target[rows]
+
+
+def _as_numbers(
+    pairs: Sequence[tuple[str, str]], number: Mapping[str, int], who: str, where: Path | None
+) -> np.ndarray:
+    """Pairs of nodes by number (P, 2); DataError for a node that there is not."""
+    strange = next((end for pair in pairs for end in pair if end not in number), None)
+    if strange is not None:
+        raise DataError(f"{who} the node {strange!r}, which {where} does not have")
+    return np.array([(number[a], number[b]) for a, b in pairs], dtype=np.int64).reshape(-1, 2)
 
 
 def _twice(names: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
     "r2": "higher",
 }
 _OF_CLASSES: Mapping[str, Literal["lower", "higher"]] = {"loss": "lower", "accuracy": "higher", "macro_f1": "higher"}
+_TARGETS = {"graph": "targets", "node": "node_targets", "pair": "link_targets"}  # of a batch, by what is asked about
 _PAIRS = 1 << 17  # pairs of nodes of one evaluation batch, to bound memory
 
 
@@ -90,10 +91,9 @@ class Graphs(Task):
             return "pair"
         return "graph" if first.node_targets is None else "node"
 
-    @staticmethod
-    def _within(graph: Graph, level: str) -> np.ndarray | None:
+    def _within(self, graph: Graph) -> np.ndarray:
         """Targets of the nodes or pairs of a graph."""
-        return graph.link_targets if level == "pair" else graph.node_targets
+        return cast(np.ndarray, getattr(graph, _TARGETS[self.level]))
 
     @cached_property
     def _split_within(self) -> np.ndarray | None:
@@ -101,7 +101,7 @@ class Graphs(Task):
         graphs = self.graphs["train"]
         if self.level == "graph" or len(graphs) > 1 or self.graphs["test"][0] is not graphs[0]:
             return None
-        places = np.random.default_rng(0).random(len(cast(np.ndarray, self._within(graphs[0], self.level))))
+        places = np.random.default_rng(0).random(len(self._within(graphs[0])))
         return np.where(places < self.config.held_out, 1, np.where(places < 2 * self.config.held_out, 2, 0))
 
     def _targets(self, split: Split) -> np.ndarray:
@@ -110,7 +110,7 @@ class Graphs(Task):
         try:
             if self.level == "graph":
                 return np.stack([np.asarray(graph.target) for graph in graphs])
-            rows = np.concatenate([cast(np.ndarray, self._within(graph, self.level)) for graph in graphs])
+            rows = np.concatenate([self._within(graph) for graph in graphs])
         except (TypeError, ValueError):
             raise DataError(f"the graphs of {self.config.data!r} have not all a target of one shape") from None
         within = self._split_within
@@ -199,7 +199,7 @@ class Graphs(Task):
         within = self._split_within
         if within is None:
             return batch
-        name = "link_targets" if self.level == "pair" else "node_targets"
+        name = _TARGETS[self.level]
         targets = cast(Tensor, getattr(batch, name))
         # A batch is so many times the one graph; only targets of nodes have an axis of graphs.
         held = torch.from_numpy(within != SPLITS.index(split)).expand(len(graphs), -1)
@@ -221,7 +221,7 @@ class Graphs(Task):
         if _walks_read(model.config) != _walks_made(self._walks):
             batch = replace(batch, walks=None, kinds=None, samples=None)
         answers: Tensor = model(**batch.inputs())
-        targets = {"graph": batch.targets, "node": batch.node_targets, "pair": batch.link_targets}[self.level]
+        targets: Tensor | None = getattr(batch, _TARGETS[self.level])
         if targets is None:
             raise DataError("this batch of graphs has no targets")
         if self.level == "node":

@@ -37,7 +37,7 @@ def open_source(data: str, label: str | None = None) -> Source:
     data: ``digits``, ``textures`` (both on every machine), ``cifar10``, ``cifar100``, a folder laid out as ImageNet's,
     or ``hf:owner/set``. label: which labels, where there are several (``fine`` or ``coarse`` of CIFAR-100, a column).
     """
-    if label is not None and not data.startswith(("hf:", "cifar100")):
+    if label is not None and data != "cifar100" and not data.startswith("hf:"):
         raise ConfigError(
             f"label={label!r} chooses between labels of cifar100 or of a set of the hub; {data!r} has one"
         )
