@@ -151,26 +151,27 @@ def digest(data: Any) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def import_from_here(name: str) -> types.ModuleType:
-    """A module by name, from where Python finds all of them or, behind those, from the present folder."""
+def look_up(name: str) -> Any:
+    """What ``package.module:name`` names, a module of the present folder included; ConfigError if there is no such."""
+    module_name, _, attribute = name.partition(":")
     here = os.getcwd()
-    if here not in sys.path:
+    if here not in sys.path:  # behind all else that Python finds
         sys.path.append(here)
-    return importlib.import_module(name)
+    try:
+        found: Any = importlib.import_module(module_name)
+    except (ImportError, ValueError, TypeError) as error:
+        raise ConfigError(f"the module {module_name!r} cannot be imported ({error})") from None
+    for step in attribute.split("."):
+        if not hasattr(found, step):
+            raise ConfigError(f"{module_name!r} has no {attribute!r}{suggestion(step, dir(found))}")
+        found = getattr(found, step)
+    return found
 
 
 def resolve(name: str) -> type[BaseConfig]:
     """The configuration type of a part, model or task by its name, or of a user's class as ``package.module:Class``."""
     if ":" in name:
-        module_name, _, attribute = name.partition(":")
-        try:
-            found: Any = import_from_here(module_name)
-        except (ImportError, ValueError, TypeError) as error:
-            raise ConfigError(f"{name!r}: the module {module_name!r} cannot be imported ({error})") from None
-        for step in attribute.split("."):
-            if not hasattr(found, step):
-                raise ConfigError(f"{name!r}: {module_name!r} has no {attribute!r}{suggestion(step, dir(found))}")
-            found = getattr(found, step)
+        found = look_up(name)
     else:
         rooms = [importlib.import_module(room) for room in _ROOMS]
         found = next((getattr(room, name) for room in rooms if name in dir(room) and name[:1].isupper()), None)

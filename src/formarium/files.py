@@ -71,6 +71,14 @@ def read_json(path: Path, what: str) -> Any:
         raise DataError(f"the {what} at {path} cannot be read: {error}") from None
 
 
+def read_object(path: Path, what: str) -> dict[str, Any]:
+    """The names and values of a JSON file; DataError, naming ``what``, if it is absent, broken or another kind."""
+    found = read_json(path, what)
+    if not isinstance(found, dict):
+        raise DataError(f"the {what} at {path} is not names and values, but of the kind {type(found).__name__}")
+    return found
+
+
 def cache_folder(*parts: str) -> Path:
     """Where things made once are kept: below ``FORMARIUM_CACHE``, else the user's cache."""
     root = os.environ.get("FORMARIUM_CACHE")

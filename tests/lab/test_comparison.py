@@ -266,7 +266,7 @@ def test_only_what_is_timed_has_the_machine_to_itself(
 
     monkeypatch.setattr("formarium.lab.prove.Workers", Inline)
     monkeypatch.setattr("formarium.lab.prove.default_processes", lambda threads: 6 // threads)
-    monkeypatch.setattr("formarium.lab.prove.function", lambda path: lambda seed, **options: {"a": {"loss": seed}})
+    monkeypatch.setattr("formarium.lab.prove.look_up", lambda path: lambda seed, **options: {"a": {"loss": seed}})
     monkeypatch.setenv("FORMARIUM_CACHE", str(tmp_path))
     experiment = Measurement("some:thing", {"demo": Setting(seeds=4)}, timed=timed)
     claim = Claim("one", "A.", "here", "comparison", experiment, (Contrast("a", margin=9.0),))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from formarium.config import parse, resolve
+from formarium.config import look_up, parse, resolve
 from formarium.errors import DataError
 from formarium.lab.claim import (
     Claim,
@@ -25,7 +25,6 @@ from formarium.lab.claim import (
 )
 from formarium.lab.comparison import Arm, arms_of
 from formarium.lab.prove import judge
-from formarium.lab.runs import function
 from formarium.papers import cards
 from formarium.tasks import Language
 
@@ -115,13 +114,13 @@ def test_arms_can_be_made_and_are_of_one_size(comparison: Comparison, scale: Sca
 @pytest.mark.parametrize(("comparison", "scale"), each_experiment(Comparison))
 def test_probes_are_there(comparison: Comparison, scale: Scale) -> None:
     for probe in comparison.probes:
-        inspect.signature(function(probe)).bind("model", "task")
+        inspect.signature(look_up(probe)).bind("model", "task")
 
 
 @pytest.mark.parametrize(("experiment", "scale"), [*each_experiment(Measurement), *each_experiment(Exact)])
 def test_functions_are_there_and_take_their_options(experiment: Measurement | Exact, scale: Scale) -> None:
     setting = experiment.settings[scale]
-    inspect.signature(function(experiment.function)).bind(0, **setting.options)
+    inspect.signature(look_up(experiment.function)).bind(0, **setting.options)
     assert setting.options == json.loads(json.dumps(setting.options)), "options are plain data"
 
 
@@ -190,7 +189,7 @@ def test_what_is_measured_is_known(comparison: Comparison, scale: Scale, text: P
 @pytest.mark.parametrize(("check", "scale"), [p for p in each_experiment(Exact) if p.values[1] == "demo"])
 def test_checks_run(check: Exact, scale: Scale) -> None:
     try:
-        found = function(check.function)(0, **check.settings[scale].options)
+        found = look_up(check.function)(0, **check.settings[scale].options)
     except DataError as error:
         pytest.skip(f"its data are not on this machine: {error}")
     assert found

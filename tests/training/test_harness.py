@@ -213,6 +213,33 @@ def test_the_folder_of_another_run_is_refused(
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_setting_that_is_absent_differs_from_none(small: Config, task: Language, tmp_path: Path) -> None:
+    run(small(), task, folder=tmp_path)
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert kept["training"]["epochs"] is None
+    del kept["training"]["epochs"]
+    (tmp_path / "run.json").write_text(json.dumps(kept))
+    with pytest.raises(CheckpointError, match=r"its training\.epochs is not there, not None"):
+        run(small(), task, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("run.json", "[]", "the description of a run at .* is not names and values, but of the kind list"),
+        ("result.json", "[1]", "the result of a run at .* is not names and values, but of the kind list"),
+        ("result.json", '{"steps": 8}', r"result\.json is not the whole result of a run"),
+    ],
+)
+def test_a_damaged_account_of_a_run_is_refused(
+    small: Config, task: Language, tmp_path: Path, name: str, content: str, message: str
+) -> None:
+    run(small(), task, folder=tmp_path)
+    (tmp_path / name).write_text(content)
+    with pytest.raises(FormariumError, match=message):
+        run(small(), task, folder=tmp_path)
+
+
 def test_a_model_of_another_origin_is_not_written_over(small: Config, task: Language, tmp_path: Path) -> None:
     small().build().save_pretrained(tmp_path)
     with pytest.raises(CheckpointError, match="holds a model that no training here left; choose another folder"):

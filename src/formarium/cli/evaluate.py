@@ -27,7 +27,7 @@ def evaluate(
     from formarium.cli.options import folder_of_model, jsonable, settings
     from formarium.cli.options import task as read_task
     from formarium.config import ConfigError, config_from_dict, suggestion
-    from formarium.files import read_json
+    from formarium.files import read_object
     from formarium.models import load
     from formarium.tasks.task import Split
     from formarium.training.harness import RUN
@@ -36,7 +36,7 @@ def evaluate(
     splits = get_args(Split)
     if split not in splits:
         raise ConfigError(f"there is no split {split!r}{suggestion(split, splits)}")
-    kept = read_json(folder / RUN, "description of a run (name the task with --task)") if task is None else {}
+    kept = read_object(folder / RUN, "description of a run (name the task with --task)") if task is None else {}
     config = config_from_dict(kept.get("task", {})) if task is None else read_task(task)
     changes = settings(set_ or ())
     trained = load(folder)

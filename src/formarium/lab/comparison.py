@@ -9,7 +9,7 @@ from typing import Any
 
 from formarium.config import BaseConfig, ConfigError, config_from_dict, digest, parse, suggestion
 from formarium.errors import DataError, FormariumError
-from formarium.files import cache_folder, read_json, write_json
+from formarium.files import cache_folder, read_object, write_json
 from formarium.lab.claim import Comparison, Setting, Variant
 from formarium.lab.matching import count_parameters, match_parameters
 from formarium.lab.runs import Outcome, Run, Workers, code_fingerprint, distributed, execute_all
@@ -177,7 +177,7 @@ def _plan(
     asked = [setting.minutes, setting.steps, setting.seeds, list(setting.learning_rates), processes, threads, steps]
     file = cache_folder("lab", "plans", f"{digest([described, asked, code_fingerprint()])}.json")
     if file.exists():
-        kept = read_json(file, "plan of a comparison")
+        kept = read_object(file, "plan of a comparison")
         return [Cost(**cost) for cost in kept["costs"]], Budget(**kept["budget"])
     costs = _costs(arms, threads)
     budget = _budget(setting, costs, processes, threads, steps, [arm.steps for arm in arms])

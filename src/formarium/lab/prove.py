@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from formarium.config import digest, suggestion
+from formarium.config import digest, look_up, suggestion
 from formarium.errors import DataError, FormariumError
 from formarium.files import cache_folder, read_json, write_json
 from formarium.lab.claim import (
@@ -27,7 +27,7 @@ from formarium.lab.claim import (
 )
 from formarium.lab.comparison import ComparisonResult, compare, with_seeds
 from formarium.lab.record import ArmRecord, Finding, Record, surroundings, thinned
-from formarium.lab.runs import Workers, code_fingerprint, default_processes, distributed, function
+from formarium.lab.runs import Workers, code_fingerprint, default_processes, distributed
 from formarium.lab.statistics import Verdict, overall, slope, speedup, t_interval, verdict
 from formarium.progress import notice, progress
 
@@ -418,7 +418,7 @@ def _measure(argument: Mapping[str, Any], report: Callable[[int], None]) -> None
     import torch
 
     torch.manual_seed(argument["seed"])
-    answer = function(argument["path"])(argument["seed"], **argument["options"])
+    answer = look_up(argument["path"])(argument["seed"], **argument["options"])
     write_json(Path(argument["file"]), answer)
     report(1)
 

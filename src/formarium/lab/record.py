@@ -18,7 +18,7 @@ from typing import Any
 
 import formarium
 from formarium.errors import DataError
-from formarium.files import read_json, write_json
+from formarium.files import read_object, write_json
 from formarium.lab.claim import SCALES
 from formarium.lab.statistics import Verdict
 from formarium.lab.verdicts import published
@@ -132,10 +132,10 @@ class Record:
 
 def load(path: Path) -> Record:
     """A record from its file; DataError for one that is damaged or of a schema that this version does not read."""
-    data = read_json(path, "record")
-    if not isinstance(data, Mapping) or data.get("schema") != SCHEMA:
+    data = read_object(path, "record")
+    if data.get("schema") != SCHEMA:
         raise DataError(f"{path} is not a record of schema {SCHEMA}")
-    data = _restored(dict(data))
+    data = _restored(data)
     try:
         data["findings"] = [Finding(**f) for f in data["findings"]]
         data["arms"] = [ArmRecord(**a) for a in data["arms"]]

@@ -7,7 +7,6 @@ done again, and what was interrupted goes on from its checkpoint.
 import contextlib
 import dataclasses
 import hashlib
-import importlib
 import math
 import multiprocessing
 import os
@@ -25,9 +24,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import formarium
-from formarium.config import config_from_dict, digest
+from formarium.config import config_from_dict, digest, look_up
 from formarium.errors import Diverged, FormariumError
-from formarium.files import cache_folder, read_json, write_json
+from formarium.files import cache_folder, read_object, write_json
 from formarium.progress import progress, set_quiet
 from formarium.tasks.task import Split
 
@@ -90,13 +89,6 @@ def code_fingerprint() -> str:
     return total.hexdigest()[:12]
 
 
-def function(path: str) -> Callable[..., Any]:
-    """The function written as ``module:name``."""
-    module, _, name = path.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
-
-
 def execute(run: Run, report: Callable[[int], None] | None = None) -> Outcome:
     """Does a run, or reads what it left when it was done; a diverged run is an outcome too."""
     from formarium.training.harness import fit
@@ -104,7 +96,7 @@ def execute(run: Run, report: Callable[[int], None] | None = None) -> Outcome:
 
     folder = cache_folder("lab", run.key)
     if (folder / "outcome.json").exists():
-        return Outcome(**read_json(folder / "outcome.json", "outcome of a run"))
+        return Outcome(**read_object(folder / "outcome.json", "outcome of a run"))
     training = Training.from_dict(run.training)
     task = config_from_dict(run.task).build()
     began = time.perf_counter()
@@ -132,7 +124,7 @@ def execute(run: Run, report: Callable[[int], None] | None = None) -> Outcome:
         if run.split != "validation":
             metrics = dict(task.evaluate(model, run.split, run.metrics))
         for probe in run.probes:
-            metrics.update(function(probe)(model, task))
+            metrics.update(look_up(probe)(model, task))
         outcome = Outcome(
             metrics=metrics,
             losses=result.losses,

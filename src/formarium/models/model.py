@@ -14,7 +14,7 @@ from torch import Tensor, nn
 import formarium
 from formarium.config import BaseConfig, ConfigError, Configurable, config_from_dict
 from formarium.errors import CheckpointError
-from formarium.files import read_json, replacing
+from formarium.files import read_object, replacing
 from formarium.parts.linear import ResidualLinear
 from formarium.parts.stems.token_embedding import TokenEmbedding
 
@@ -59,8 +59,8 @@ class Model(Configurable, nn.Module):
     def from_pretrained(cls, folder: str | Path) -> Self:
         """The model that ``save_pretrained`` left in a folder; CheckpointError if absent, damaged or another's."""
         folder = Path(folder)
-        data = read_json(folder / CONFIG, "model configuration")
-        if not isinstance(data, Mapping) or "model" not in data:
+        data = read_object(folder / CONFIG, "model configuration")
+        if "model" not in data:
             raise CheckpointError(f"{folder} holds no formarium model: its {CONFIG} has no entry 'model'")
         config = config_from_dict(data["model"])
         if not (isinstance(config.builds, type) and issubclass(config.builds, cls)):

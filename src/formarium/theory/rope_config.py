@@ -18,7 +18,7 @@ import numpy as np
 
 from formarium.config import ConfigError, config_from_dict, suggestion
 from formarium.errors import DataError, FormariumError
-from formarium.files import read_json
+from formarium.files import read_object
 from formarium.parts.positions.combined import Combined
 from formarium.parts.positions.rope_scaling import (
     DynamicNTK,
@@ -193,9 +193,7 @@ def read_rotary(source: Settings | str | Path) -> RotaryModel:
         path = path / "config.json"
     elif not path.exists() and _is_identifier(str(source)):
         path = fetch(str(source))
-    settings = read_json(path, "model configuration")
-    if not isinstance(settings, Mapping):
-        raise DataError(f"{path} holds no model configuration: it is a {type(settings).__name__}, not names and values")
+    settings = read_object(path, "model configuration")
     own_name = path.resolve().parent.name if path.name == "config.json" else path.stem
     name = settings.get("_name_or_path") or (own_name if Path(source).exists() else source)
     return _read(settings, str(name))

@@ -39,7 +39,7 @@ import formarium
 from formarium.block import Block
 from formarium.config import BaseConfig, ConfigError
 from formarium.errors import CheckpointError, Diverged, FormariumError
-from formarium.files import read_json, write_json, write_text
+from formarium.files import read_object, write_json, write_text
 from formarium.models.compiling import compiled as compile_model
 from formarium.models.model import CONFIG, Model
 from formarium.progress import Advance, notice, progress
@@ -189,12 +189,15 @@ def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
         if (folder / CONFIG).exists():
             raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
         return None
-    kept = read_json(folder / RUN, "description of a run")
+    kept = read_object(folder / RUN, "description of a run")
     if difference := _difference(spec, {k: v for k, v in kept.items() if k != WHERE}):
         if (folder / CHECKPOINT).exists() or (folder / RESULT).exists():
             raise CheckpointError(f"{folder} holds another run: {difference}; choose another folder, or delete it")
     elif (folder / RESULT).exists():
-        return Result(**read_json(folder / RESULT, "result of a run"))
+        try:
+            return Result(**read_object(folder / RESULT, "result of a run"))
+        except TypeError:
+            raise CheckpointError(f"{folder / RESULT} is not the whole result of a run; delete {folder}") from None
     return None
 
 

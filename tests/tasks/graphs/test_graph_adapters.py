@@ -27,6 +27,17 @@ def test_networkx_with_attributes_and_names_that_are_no_numbers() -> None:
         from_networkx(graph, node_features=["charges"])
 
 
+def test_networkx_asked_about_pairs_of_nodes() -> None:
+    graph = nx.path_graph(["a", "b", "c", "d"])
+    made = from_networkx(graph, links={("a", "b"): 1, ("d", "a"): 0})
+    assert made.links is not None
+    assert made.links.tolist() == [[0, 1], [3, 0]]
+    assert made.link_targets is not None
+    assert made.link_targets.tolist() == [1, 0]
+    with pytest.raises(DataError, match="no node 'e', of which something is asked"):
+        from_networkx(graph, links={("a", "e"): 1.0})
+
+
 def test_there_and_back() -> None:
     graph = nx.petersen_graph()
     assert nx.utils.graphs_equal(to_networkx(from_networkx(graph)), nx.Graph(graph.edges()))

@@ -15,7 +15,7 @@ import torch
 import formarium
 from formarium.config import ConfigError, suggestion
 from formarium.errors import CheckpointError, DataError, FormariumError
-from formarium.files import read_json, replacing, write_json
+from formarium.files import read_object, replacing, write_json
 from formarium.models.exponential_smoothing import AutoETS
 from formarium.models.forecaster import Forecaster as ForecastModel
 from formarium.models.inverted_forecaster import InvertedForecaster
@@ -416,7 +416,7 @@ class Forecaster:
         if not (folder / KEPT).is_file():
             what = "a model that no forecaster was saved with" if (folder / CONFIG).is_file() else "no saved forecaster"
             raise CheckpointError(f"{folder} holds {what}; 'formarium forecast' leaves one in the folder 'model'")
-        data = read_json(folder / KEPT, "saved forecaster")
+        data = read_object(folder / KEPT, "saved forecaster")
         try:
             params: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["params"].items()}
             found = cls(**params)

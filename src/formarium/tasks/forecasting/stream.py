@@ -11,7 +11,7 @@ import pandas as pd
 from filelock import FileLock
 
 from formarium.errors import DataError
-from formarium.files import cache_folder, read_json, replacing, write_json
+from formarium.files import cache_folder, read_object, replacing, write_json
 from formarium.progress import progress
 from formarium.tasks.forecasting.calendar import parse_frequency
 from formarium.tasks.forecasting.table import (
@@ -196,7 +196,7 @@ def _complete(values: np.memmap, names: list[str], reading: Reading, folder: Pat
 
 
 def _opened(folder: Path) -> Table:
-    described = read_json(folder / "table.json", "table in the cache")
+    described = read_object(folder / "table.json", "table in the cache")
     values = np.load(folder / "values.npy", mmap_mode="r")
     seen = folder / "observed.npy"
     frequency = None

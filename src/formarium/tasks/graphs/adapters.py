@@ -1,6 +1,6 @@
 """Graphs of other libraries, and back: networkx, and torch_geometric where it is installed."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -24,14 +24,19 @@ def from_networkx(
     target: str | None = None,
     node_target: str | None = None,
     name: str = "",
+    links: Mapping[tuple[Any, Any], Any] | None = None,
 ) -> Graph:
     """A graph of networkx, its nodes numbered in their order.
 
     The names are of attributes to take along: whole numbers as types, numbers as features. target: an attribute of the
-    graph. Directed edges are taken for both directions, parallel ones for one. Raises DataError where one is lacking.
+    graph. links: pairs of nodes, whether joined or not, with what is asked of each. Directed edges are taken for both
+    directions, parallel ones for one. Raises DataError where an attribute or a node is lacking.
     """
     number = {node: index for index, node in enumerate(graph)}
     ends = [(number[a], number[b]) for a, b in graph.edges()]
+    absent = next((node for pair in links or () for node in pair if node not in number), None)
+    if absent is not None:
+        raise DataError(f"the graph has no node {absent!r}, of which something is asked")
     of_nodes, of_edges = [d for _, d in graph.nodes(data=True)], [d for _, _, d in graph.edges(data=True)]
     return make_graph(
         len(number),
@@ -43,6 +48,8 @@ def from_networkx(
         target=None if target is None else _attributes([graph.graph], [target], "graph")[0, 0],  # type: ignore[index]
         node_targets=None if node_target is None else _attributes(of_nodes, [node_target], "node")[:, 0],  # type: ignore[index]
         name=name or str(graph.graph.get("name", "")),
+        links=None if links is None else np.array([(number[a], number[b]) for a, b in links], dtype=np.int64),
+        link_targets=None if links is None else np.array(list(links.values())),
     )
 
 

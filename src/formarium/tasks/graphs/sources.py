@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from formarium.config import ConfigError, import_from_here, suggestion
+from formarium.config import ConfigError, look_up, suggestion
 from formarium.errors import DataError
 from formarium.files import cache_folder
 from formarium.tasks.graphs.adapters import as_graphs, from_torch_geometric
@@ -77,10 +77,9 @@ def _found(source: str, target: str | None) -> Any:
 
 
 def _function(source: str) -> Any:
-    module, _, name = source.partition(":")
     try:
-        function = getattr(import_from_here(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
+        function = look_up(source)
+    except ConfigError as error:
         raise DataError(f"{source!r} names no function that returns graphs: {error}") from None
     try:
         found = function()

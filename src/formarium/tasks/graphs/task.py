@@ -72,8 +72,6 @@ class Graphs(Task):
         return _OF_CLASSES if self.classes else _OF_NUMBERS
 
     def prepare(self) -> None:
-        if self.level == "graph" and self.graphs["train"][0].target is None:
-            raise DataError(f"{self.config.data!r} asks for nothing: neither graphs nor nodes nor pairs have a target")
         if self.classes and self.config.objective is not None:
             raise ConfigError(f"classes are learned by cross-entropy, not by objective={self.config.objective}")
         _ = self._scale
@@ -122,8 +120,8 @@ class Graphs(Task):
         targets = self._targets("train")
         if targets.dtype == object:
             raise DataError(
-                f"nothing is asked of the graphs of {self.config.data!r}: give them a target (in tables, a column "
-                "'label' or one whose name begins with 'target')"
+                f"{self.config.data!r} asks for nothing: nothing is asked of the graphs, their nodes or pairs; give "
+                "one of these a target (in tables, a column 'label' or one whose name begins with 'target')"
             )
         if not np.issubdtype(targets.dtype, np.integer):
             if not np.isfinite(targets).any():

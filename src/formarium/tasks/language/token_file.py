@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock
 
 from formarium.errors import DataError, FormariumError
-from formarium.files import cache_folder, read_json, replacing, write_json
+from formarium.files import cache_folder, read_object, replacing, write_json
 from formarium.progress import notice, progress
 from formarium.tasks.language import tokenizers
 from formarium.tasks.language.corpus import Document, split_of
@@ -138,7 +138,7 @@ def _make(
 
 
 def _opened(folder: Path) -> TokenFile:
-    index = read_json(folder / "index.json", "token file")
+    index = read_object(folder / "index.json", "token file")
     broken = f"the token file at {folder} is damaged"
     try:
         if index["version"] != _VERSION:
