@@ -21,6 +21,7 @@ from formarium.cli import (
     forecast,
     generate,
     papers,
+    predict,
     predict_links,
     prove,
     rope_audit,
@@ -99,6 +100,7 @@ app.command()(calibrate.calibrate)
 app.command()(cite.cite)
 app.command()(rope_audit.rope_audit)
 app.command()(forecast.forecast)
+app.command()(predict.predict)
 app.command()(predict_links.predict_links)
 app.command()(curvature.curvature)
 app.command()(expressivity.expressivity)

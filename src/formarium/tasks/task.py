@@ -18,6 +18,7 @@ class Task(Configurable):
 
     metrics: what ``evaluate`` can measure, with the better direction of each; names may carry an argument behind "@".
     lists: those of them that are a list of numbers. usual: what is measured where none is named; all metrics if empty.
+    used_by: the command that uses a trained model, where that is not ``predict``.
     headline: the one that decides where none is named. unit: what ``units`` counts, for throughput. training: settings
     of ``Training`` that its baseline learns well with, for whoever names none.
     """
@@ -25,6 +26,7 @@ class Task(Configurable):
     metrics: ClassVar[Mapping[str, Literal["lower", "higher"]]] = {"loss": "lower"}
     lists: ClassVar[frozenset[str]] = frozenset()
     usual: ClassVar[tuple[str, ...]] = ()
+    used_by: ClassVar[str] = ""
     headline: ClassVar[str] = "loss"
     unit: ClassVar[str] = "examples"
     training: ClassVar[Mapping[str, Any]] = {}
@@ -86,3 +88,12 @@ class Task(Configurable):
 
     def save(self, folder: Path) -> None:
         """Leaves beside a saved model what using it needs (a tokenizer, names)."""
+
+    def predict(self, model: Model, folder: Path, data: str, every_class: bool = False) -> Iterator[dict[str, Any]]:
+        """What a model, saved in ``folder``, answers about other data than the task's own, as rows of a table.
+
+        data: as the task's own are written. every_class: of classes, the probability of each as well. Raises DataError
+        for data that do not fit the model, ConfigError where models of this task answer in another way.
+        """
+        way = f"; 'formarium {self.used_by}' does" if self.used_by else ""
+        raise ConfigError(f"a model of the task {type(self).__name__} does not answer by rows of a table{way}")

@@ -50,6 +50,7 @@ def from_networkx(
         name=name or str(graph.graph.get("name", "")),
         links=None if links is None else np.array([(number[a], number[b]) for a, b in links], dtype=np.int64),
         link_targets=None if links is None else np.array(list(links.values())),
+        node_names=[str(node) for node in graph],
     )
 
 

@@ -43,6 +43,6 @@ def atlas(label: str) -> list[Graph]:
     for graph in nx.graph_atlas_g():
         if graph.number_of_nodes() >= 4 and nx.is_connected(graph):
             asked = np.asarray(LABELS[label](graph))
-            given = {"node_targets" if asked.ndim else "target": asked}
+            given: dict[str, Any] = {"node_targets" if asked.ndim else "target": asked}
             made.append(make_graph(len(graph), np.array(graph.edges()), name=graph.name, **given))
     return made

@@ -5,12 +5,14 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import networkx as nx
 import numpy as np
 
+from formarium.config import suggestion
 from formarium.errors import DataError
 from formarium.progress import notice
 from formarium.tasks.graphs.graph import Graph, make_graph
@@ -136,8 +138,26 @@ _FORMATS: dict[str, Callable[[Path], "nx.Graph[Any]"]] = {
 }
 
 
+@dataclass(frozen=True)
+class Columns:
+    """What the columns of a table mean.
+
+    types, asked: names of categories, and of what is asked for, each with its words in order (None: whole numbers, and
+    numbers that are asked for). features: names of reals.
+    """
+
+    types: Mapping[str, Sequence[str] | None]
+    features: Sequence[str]
+    asked: Mapping[str, Sequence[str] | None]
+
+
 def read_tables(
-    edges: Path, nodes: Path | None = None, graphs: Path | None = None, links: Path | None = None
+    edges: Path,
+    nodes: Path | None = None,
+    graphs: Path | None = None,
+    links: Path | None = None,
+    *,
+    meaning: Mapping[str, Columns] | None = None,
 ) -> list[Graph]:
     """Graphs from CSV files with headers, in the order in which they are first named.
 
@@ -146,7 +166,8 @@ def read_tables(
     edges, nodes and links have a column ``graph`` as well. Columns whose names begin with ``type`` are categories; in
     nodes, graphs and links a column ``label`` is a class and those that begin with ``target`` (in links ``target_``)
     are numbers that are asked for; all others are real features. Words count as categories in the order of the
-    alphabet. Raises DataError for what is missing or does not fit.
+    alphabet. meaning: as ``columns_of`` tells it of the tables that a model learned from, to read others as these, with
+    nothing known of what is asked. Raises DataError for what is missing or does not fit.
     """
     edge_rows, node_rows, graph_rows, link_rows = (_rows(path) for path in (edges, nodes, graphs, links))
     _need(edge_rows, ("source", "target"), edges)
@@ -158,14 +179,12 @@ def read_tables(
         _need(edge_rows, ("graph",), edges)
     if links is not None:
         _need(link_rows, ("source", "target", "graph") if several else ("source", "target"), links)
-    tables = {
-        "edge": _Columns(edge_rows, edges, {"source", "target", "graph"}, asked=False),
-        "link": _Columns(link_rows, links, {"source", "target", "graph"}),
-        "node": _Columns(node_rows, nodes, {"node", "graph"}),
-        "graph": _Columns(graph_rows, graphs, {"graph"}),
-    }
-    if links is not None and tables["link"].other:
-        raise DataError(f"{links} holds pairs that are asked about, which have no features as {tables['link'].other!r}")
+    rows = {"edge": edge_rows, "link": link_rows, "node": node_rows, "graph": graph_rows}
+    paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
+    tables = {kind: _Columns(rows[kind], paths[kind], kind, (meaning or {}).get(kind)) for kind in rows}
+    other = next(iter((*tables["link"].meaning.types, *tables["link"].meaning.features)), "")
+    if other:
+        raise DataError(f"{links} holds pairs that are asked about, which have no features as {other!r}")
     names = list(dict.fromkeys(row.get("graph", "") for row in (*graph_rows, *node_rows, *edge_rows)))
     of_edges, of_nodes, of_links = _by_graph(edge_rows), _by_graph(node_rows), _by_graph(link_rows)
     unknown = next((name for name in of_links if name not in set(names)), None)
@@ -202,27 +221,51 @@ def read_tables(
                 name=name,
                 links=_as_numbers(pairs, number, f"{links} asks about", nodes or edges) if links else None,
                 link_targets=tables["link"].target(asked) if links else None,
+                node_names=list(number),
             )
         )
     return made
 
 
+def columns_of(
+    edges: Path, nodes: Path | None = None, graphs: Path | None = None, links: Path | None = None
+) -> dict[str, Columns]:
+    """What the columns of tables of edges, links, nodes and graphs mean, by these names without the last letter."""
+    paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
+    return {kind: _Columns(_rows(path), path, kind).meaning for kind, path in paths.items()}
+
+
+_ENDS_OF = {"source", "target", "graph"}
+_KEYS = {"edge": _ENDS_OF, "link": _ENDS_OF, "node": {"node", "graph"}, "graph": {"graph"}}
+
+
 class _Columns:
-    """The columns of one file, as numbers."""
+    """The columns of one file, as numbers; with ``known``, read as those of another one."""
 
     def __init__(
-        self, rows: Sequence[Mapping[str, str]], path: Path | None, keys: set[str], asked: bool = True
+        self, rows: Sequence[Mapping[str, str]], path: Path | None, kind: str, known: Columns | None = None
     ) -> None:
-        names = [name for name in _columns(rows) if name not in keys]
-        questions = [n for n in names if n == "label" or n.startswith("target")] if asked else []
+        names = [name for name in _columns(rows) if name not in _KEYS[kind]]
+        questions = [n for n in names if n == "label" or n.startswith("target")] if kind != "edge" else []
         if "label" in questions and len(questions) > 1:
             raise DataError(f"{path} has both a label and targets, of which one can be asked for")
         typed = [n for n in names if n.startswith("type")]
         rest = [n for n in names if n not in questions and n not in typed]
-        self.other = next(iter((*typed, *rest)), "")
-        self._target = _stacked([_labels(rows) if n == "label" else _numbers(rows, n, path) for n in questions])
-        self._types = _stacked([_categories(rows, n) for n in typed])
-        self._features = _stacked([_numbers(rows, n, path) for n in rest])
+        if known is None:
+            self.meaning = Columns(
+                {n: _words_of(rows, n) for n in typed},
+                rest,
+                {n: _words_of(_labelled(rows), n) if n == "label" else None for n in questions},
+            )
+            asked = self.meaning.asked.items()
+            answers = [_labels(rows, words) if n == "label" else _numbers(rows, n, path) for n, words in asked]
+        else:
+            self.meaning = known
+            _as_before(kind, path, (*typed, *rest), (*known.types, *known.features))
+            answers = [np.full(len(rows), np.nan)] if kind == "link" else []
+        self._target = _stacked(answers)
+        self._types = _stacked([_categories(rows, n, words, path) for n, words in self.meaning.types.items()])
+        self._features = _stacked([_numbers(rows, n, path) for n in self.meaning.features])
 
     def types(self, rows: Sequence[int]) -> np.ndarray | None:
         return None if self._types is None else self._types[rows]
@@ -269,20 +312,52 @@ def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None) ->
     return np.array(values)
 
 
-def _categories(rows: Sequence[Mapping[str, str]], name: str) -> np.ndarray:
-    values = [row[name] for row in rows]
-    if all(value.isdecimal() for value in values):
-        return np.array([int(value) for value in values])
-    order = {value: index for index, value in enumerate(sorted(set(values)))}
-    return np.array([order[value] for value in values])
+def _words_of(rows: Sequence[Mapping[str, str]], name: str) -> list[str] | None:
+    """The categories of a column in the order of the alphabet; None where all are whole numbers."""
+    values = {row[name] for row in rows}
+    return None if all(value.isdecimal() for value in values) else sorted(values)
 
 
-def _labels(rows: Sequence[Mapping[str, str]]) -> np.ndarray:
+def _categories(
+    rows: Sequence[Mapping[str, str]], name: str, words: Sequence[str] | None, path: Path | None
+) -> np.ndarray:
+    order = None if words is None else {word: index for index, word in enumerate(words)}
+    values = []
+    for number, row in enumerate(rows, 2):
+        value = row[name]
+        if order is None and not value.isdecimal():
+            raise DataError(
+                f"{path}, line {number}: {value!r} in the column {name!r} is no whole number, as in training"
+            )
+        if order is not None and value not in order:
+            raise DataError(
+                f"{path}, line {number}: training knew no {value!r} in the column {name!r}{suggestion(value, order)}"
+            )
+        values.append(int(value) if order is None else order[value])
+    return np.array(values, dtype=np.int64)
+
+
+def _labelled(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    return [row for row in rows if row["label"].strip().lower() not in ("", "nan")]
+
+
+def _labels(rows: Sequence[Mapping[str, str]], words: Sequence[str] | None) -> np.ndarray:
     """Classes by number; -1 where the field is empty or ``nan``."""
     known = np.array([row["label"].strip().lower() not in ("", "nan") for row in rows], dtype=bool)
     found = np.full(len(rows), -1)
-    found[known] = _categories([row for row, is_known in zip(rows, known, strict=True) if is_known], "label")
+    found[known] = _categories(_labelled(rows), "label", words, None)
     return found
+
+
+def _as_before(kind: str, path: Path | None, names: Sequence[str], known: Sequence[str]) -> None:
+    """DataError unless a table has the columns of the one that a model learned from."""
+    where = path or f"the data, which have no table of {kind}s,"
+    lacking = next((name for name in known if name not in names), None)
+    if lacking is not None:
+        raise DataError(f"{where} lacks the column {lacking!r}, which training had{suggestion(lacking, names)}")
+    more = next((name for name in names if name not in known), None)
+    if more is not None:
+        raise DataError(f"{where} has a column {more!r}, which training did not have{suggestion(more, known)}")
 
 
 def _rows(path: Path | None) -> list[dict[str, str]]:

@@ -21,8 +21,8 @@ class Graph:
 
     edges: (M, 2) numbers of nodes, sorted. node_types, edge_types: (n, C), (M, C) categories. node_features,
     edge_features: (n, F), (M, F) reals. target: what is asked of the graph, () or (O,); node_targets: of its nodes,
-    (n,) or (n, O); link_targets: of the pairs of nodes ``links`` (L, 2), joined or not, (L,) or (L, O). Make one with
-    ``make_graph``, which checks and sorts.
+    (n,) or (n, O); link_targets: of the pairs of nodes ``links`` (L, 2), joined or not, (L,) or (L, O). node_names:
+    what nodes are called where they come from, or None. Make one with ``make_graph``, which checks and sorts.
     """
 
     nodes: int
@@ -36,6 +36,7 @@ class Graph:
     name: str = ""
     links: Integers | None = None
     link_targets: NDArray[Any] | None = None
+    node_names: tuple[str, ...] | None = None
 
     def adjacency(self) -> NDArray[np.bool_]:
         """(n, n), true where there is an edge."""
@@ -60,6 +61,7 @@ class Graph:
             self.name,
             None if self.links is None else place[self.links],
             self.link_targets,
+            None if self.node_names is None else tuple(self.node_names[i] for i in order),
         )
 
 
@@ -79,12 +81,13 @@ def make_graph(
     name: str = "",
     links: ArrayLike | None = None,
     link_targets: ArrayLike | None = None,
+    node_names: Sequence[str] | None = None,
 ) -> Graph:
     """A graph of edges in any order, in one direction or both; the first of equal ones counts.
 
     A directed edge is taken for both directions; what is known of edges may differ by direction. Raises DataError for a
-    graph without nodes, edges and links between nodes that are not there, and features or targets that do not belong to
-    each node, edge or link.
+    graph without nodes, edges and links between nodes that are not there, and features, names or targets that do not
+    belong to each node, edge or link.
     """
     what = f"the graph {name!r}" if name else "a graph"
     if nodes < 1:
@@ -102,6 +105,8 @@ def make_graph(
         raise DataError(f"{what} has {nodes} nodes, numbered from 0, and is asked about node {_outside(asked, nodes)}")
     if (asked is None) != (link_targets is None):
         raise DataError(f"{what} has links without targets of them, or targets without links")
+    if node_names is not None and len(node_names) != nodes:
+        raise DataError(f"{what} has {nodes} nodes and names of {len(node_names)}")
     of_edges = [_rows(values, len(ends), kind, "edges", what) for values, kind in _typed(edge_types, edge_features)]
     of_nodes = [_rows(values, nodes, kind, "nodes", what) for values, kind in _typed(node_types, node_features)]
     both = np.concatenate((ends, ends[:, ::-1]))
@@ -119,6 +124,7 @@ def make_graph(
         name,
         asked,
         None if asked is None else _targets(link_targets, len(asked), f"{what} is asked about {len(asked)} links"),
+        None if node_names is None else tuple(node_names),
     )
 
 

@@ -12,7 +12,7 @@ from formarium.errors import DataError
 from formarium.files import cache_folder
 from formarium.tasks.graphs.adapters import as_graphs, from_torch_geometric
 from formarium.tasks.graphs.atlas import atlas
-from formarium.tasks.graphs.files import read_tables, tables_of
+from formarium.tasks.graphs.files import Columns, columns_of, read_tables, tables_of
 from formarium.tasks.graphs.graph import Graph
 from formarium.tasks.graphs.molecules import molecules
 from formarium.tasks.graphs.multisets import multisets
@@ -51,7 +51,32 @@ def load(source: str, target: str | None, held_out: float) -> dict[str, list[Gra
     return {split: [all_of[i] for i in np.sort(ends[split])] for split in SPLITS}
 
 
-def _found(source: str, target: str | None) -> Any:
+def meaning_of(source: str) -> dict[str, Columns] | None:
+    """What the columns of tables mean where a source is such; else None."""
+    if _is_special(source) or not (path := Path(source).expanduser()).exists() or is_ogb(path):
+        return None
+    edges, *others = tables_of(path)
+    return columns_of(edges or path, *others)
+
+
+def to_answer(source: str, meaning: Mapping[str, Columns] | None) -> list[Graph]:
+    """The graphs of a source that a trained model is asked about, of all its splits; see ``load``.
+
+    meaning: of the tables that the model learned from, if it did.
+    """
+    found = _found(source, None, meaning)
+    splits = found.values() if isinstance(found, Mapping) else [found]
+    graphs = [graph for some in splits for graph in as_graphs(some)]
+    if not graphs:
+        raise DataError(f"{source!r} holds no graphs")
+    return graphs
+
+
+def _is_special(source: str) -> bool:
+    return source in _MADE or source.startswith("pyg:")
+
+
+def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | None = None) -> Any:
     if source == "atlas":
         return atlas(target or "spanning_trees")
     if source == "molecules":
@@ -69,7 +94,7 @@ def _found(source: str, target: str | None) -> Any:
         return read_ogb(path)
     if path.exists():
         edges, *others = tables_of(path)
-        return read_tables(edges or path, *others)
+        return read_tables(edges or path, *others, meaning=meaning)
     if ":" in source and "/" not in source:
         return _function(source)
     hint = "" if "/" in source or path.suffix else suggestion(source, _MADE)

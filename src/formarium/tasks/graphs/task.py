@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
@@ -17,7 +18,8 @@ from formarium.models.message_passing import MessagePassing
 from formarium.models.model import Model
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
 from formarium.tasks.graphs.graph import Graph, widths
-from formarium.tasks.graphs.sources import SPLITS, load
+from formarium.tasks.graphs.predicting import Asked, Level, batches_by_size, predict
+from formarium.tasks.graphs.sources import SPLITS, load, meaning_of
 from formarium.tasks.task import Metric, Split, Task
 
 _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
@@ -28,7 +30,6 @@ _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
 }
 _OF_CLASSES: Mapping[str, Literal["lower", "higher"]] = {"loss": "lower", "accuracy": "higher", "macro_f1": "higher"}
 _TARGETS = {"graph": "targets", "node": "node_targets", "pair": "link_targets"}  # of a batch, by what is asked about
-_PAIRS = 1 << 17  # pairs of nodes of one evaluation batch, to bound memory
 
 
 class Graphs(Task):
@@ -82,7 +83,7 @@ class Graphs(Task):
         return load(self.config.data, self.config.target, self.config.held_out)
 
     @cached_property
-    def level(self) -> Literal["graph", "node", "pair"]:
+    def level(self) -> Level:
         """What is asked about."""
         first = self.graphs["train"][0]
         if first.link_targets is not None:
@@ -260,14 +261,25 @@ class Graphs(Task):
 
     def _whole(self, split: Split) -> Iterator[GraphBatch]:
         """All graphs of a split once, by size."""
-        graphs = sorted(self.graphs[split], key=lambda graph: graph.nodes)
-        first = 0
-        while first < len(graphs):
-            last = first + 1
-            while last < len(graphs) and (last - first + 1) * graphs[last].nodes ** 2 <= _PAIRS:
-                last += 1
-            yield self._batch(graphs[first:last], split)
-            first = last
+        graphs = self.graphs[split]
+        for numbers in batches_by_size(graphs):
+            yield self._batch([graphs[i] for i in numbers], split)
+
+    def save(self, folder: Path) -> None:
+        meaning = meaning_of(self.config.data)
+        mean, spread = self._scale
+        outputs = mean.numel()
+        asked = meaning["link" if self.level == "pair" else self.level].asked if meaning else {}
+        names, classes = list(asked), None
+        if self.classes:
+            names, words = [], asked.get("label")
+            classes = [str(number) for number in range(self.classes)] if words is None else words
+        elif len(names) != outputs:
+            names = ["answer"] if outputs == 1 else [f"answer_{number}" for number in range(outputs)]
+        Asked(self.level, names, classes, mean.reshape(-1).tolist(), spread.reshape(-1).tolist(), meaning).save(folder)
+
+    def predict(self, model: Model, folder: Path, data: str, every_class: bool = False) -> Iterator[dict[str, Any]]:
+        return predict(model, Asked.load(folder), data, every_class)
 
 
 def _walks_read(model: BaseConfig) -> tuple[int, bool] | None:

@@ -13,16 +13,19 @@ from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError
 from formarium.errors import DataError
-from formarium.files import write_json
+from formarium.files import read_object, write_json
 from formarium.models.model import Model
 from formarium.models.vision import Vision
 from formarium.parts.stems.patch_embedding import PatchEmbedding
-from formarium.tasks.images.pictures import Pictures, Source, with_validation
+from formarium.progress import progress
+from formarium.tasks.answers import of_classes
+from formarium.tasks.images.pictures import Files, Pictures, Source, picture_files, with_validation
 from formarium.tasks.images.sources import open_source
 from formarium.tasks.images.views import view
 from formarium.tasks.task import Metric, Split, Task
 
 Batch = dict[str, Tensor]
+_KEPT = "images.json"
 _NUMBERS = 1 << 22  # pixel values of one evaluation batch, to bound memory
 
 
@@ -189,14 +192,8 @@ class Images(Task):
         pictures, size = self._split(split), size or self.size
         limit = min(self.config.evaluation_images or len(pictures), len(pictures))
         numbers = np.linspace(0, len(pictures) - 1, limit).round().astype(np.int64)
-        batch = min(batch or 256, max(1, min(256, _NUMBERS // (pictures.channels * size**2))))
-        chunks = [numbers[first : first + batch] for first in range(0, len(numbers), batch)]
-        ahead = pictures.reading(chunks[0], size)
-        for index, chunk in enumerate(chunks):
-            images = ahead
-            if index + 1 < len(chunks):
-                ahead = pictures.reading(chunks[index + 1], size)
-            yield view(images(), size), torch.from_numpy(pictures.labels[chunk])
+        for chunk, images in _viewed(pictures, numbers, size, batch):
+            yield images, torch.from_numpy(pictures.labels[chunk])
 
     def _measure(self, model: Model, split: Split, size: int) -> dict[str, float]:
         device = next(model.parameters()).device
@@ -216,4 +213,39 @@ class Images(Task):
 
     def save(self, folder: Path) -> None:
         pixels = {"size": self.size, "mean": 0.5, "deviation": 0.5}
-        write_json(Path(folder) / "images.json", {"classes": list(self.source.classes), "pixels": pixels})
+        write_json(Path(folder) / _KEPT, {"classes": list(self.source.classes), "pixels": pixels})
+
+    @torch.no_grad()
+    def predict(self, model: Model, folder: Path, data: str, every_class: bool = False) -> Iterator[dict[str, Any]]:
+        kept = read_object(folder / _KEPT, "account of the classes of a model of images")
+        try:
+            classes, size = list(kept["classes"]), int(kept["pixels"]["size"])
+        except (KeyError, TypeError, ValueError):
+            raise DataError(f"{folder / _KEPT} is damaged or of another version") from None
+        path = Path(data).expanduser()
+        files = picture_files(path) if path.is_dir() else [path]
+        if not files or not path.exists():
+            raise DataError(f"there {'are no pictures in' if path.is_dir() else 'is no picture'} {data}")
+        pictures = Files(files, np.zeros(len(files)), cast(Vision, model).config.channels)
+        device = next(model.parameters()).device
+        model.eval()
+        with progress("answering", len(files)) as advance:
+            for chunk, images in _viewed(pictures, np.arange(len(files)), size):
+                said = of_classes(model(images.to(device)).float().cpu(), classes, every_class)
+                for row, number in enumerate(chunk):
+                    yield {"file": str(files[number]), **{name: column[row] for name, column in said.items()}}
+                advance(len(chunk))
+
+
+def _viewed(
+    pictures: Pictures, numbers: np.ndarray, size: int, batch: int | None = None
+) -> Iterator[tuple[np.ndarray, Tensor]]:
+    """Some pictures as models see them outside of training, with their numbers, batch by batch, read one ahead."""
+    batch = min(batch or 256, max(1, min(256, _NUMBERS // (pictures.channels * size**2))))
+    chunks = [numbers[first : first + batch] for first in range(0, len(numbers), batch)]
+    ahead = pictures.reading(chunks[0], size)
+    for index, chunk in enumerate(chunks):
+        images = ahead
+        if index + 1 < len(chunks):
+            ahead = pictures.reading(chunks[index + 1], size)
+        yield chunk, view(images(), size)

@@ -58,6 +58,7 @@ class Language(Task):
         "accuracy_by_position": "higher",
     }
     lists: ClassVar[frozenset[str]] = frozenset({"loss_by_position", "accuracy_by_position"})
+    used_by: ClassVar[str] = "generate"
     unit: ClassVar[str] = "tokens"
 
     def __init__(self, config: Config | None = None) -> None:

@@ -62,6 +62,7 @@ class Links(Task):
     usual: ClassVar[tuple[str, ...]] = ("mrr", "hits@1", "hits@3", "hits@10", "mean_rank")
     headline: ClassVar[str] = "mrr"
     unit: ClassVar[str] = "triples"
+    used_by: ClassVar[str] = "predict-links"
     training: ClassVar[Mapping[str, Any]] = {"batch_size": 256, "learning_rate": 0.01, "weight_decay": 0.01}
 
     def __init__(self, config: Config | None = None) -> None:
