@@ -110,7 +110,15 @@ def test_graphs_of_other_kinds(run: Run, refused: Callable[..., str], tmp_path: 
     every = answers(run, tmp_path / "model", "multisets")
     assert len(every) == sum(len(task.graphs[split]) for split in SPLITS)
     assert {row["answer"] for row in every} <= {str(number) for number in range(task.classes or 0)}
-    assert "in training, and have" in refused("predict", tmp_path / "model", tables(tmp_path / "data", "graph", ""))
+    data = tables(tmp_path / "data", "graph", "")
+    assert "'type_bond' of" in refused("predict", tmp_path / "model", data)
+    for name in ("edges", "nodes"):
+        text = (data / f"{name}.csv").read_text()
+        for number, word in enumerate(("single", "double", "O,", "N,", "C,")):
+            text = text.replace(word, f"{number}{word[1:] if word.endswith(',') else ''}")
+        (data / f"{name}.csv").write_text(text)
+    assert "has a category 4 of nodes; training knew 0 to 2" in refused("predict", tmp_path / "model", data)
+    assert "nodes had 1 categories in training, and have 0" in refused("predict", tmp_path / "model", "atlas")
 
 
 def test_pictures(run: Run, refused: Callable[..., str], tmp_path: Path) -> None:

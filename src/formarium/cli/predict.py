@@ -17,7 +17,7 @@ def predict(
 
     Models of knowledge graphs answer by predict-links, language models by generate. Example:
 
-    [bold]formarium predict log_p molecules/ --out answers.csv[/bold]
+    [bold]formarium predict solubility new/ --out answers.csv[/bold]
     """
     import csv
     import io

@@ -45,15 +45,15 @@ class Asked:
         write_json(folder / ASKED, asdict(self))
 
     @classmethod
-    def load(cls, folder: Path) -> "Asked":
+    def load(cls, folder: str | Path) -> "Asked":
         """What ``save`` left; DataError where it is absent or damaged."""
-        data = read_object(folder / ASKED, "account of what a model of graphs was asked")
+        data = read_object(Path(folder) / ASKED, "account of what a model of graphs was asked")
         try:
             columns = data["columns"]
             data["columns"] = None if columns is None else {kind: Columns(**own) for kind, own in columns.items()}
             return cls(**data)
         except (KeyError, TypeError, AttributeError):
-            raise DataError(f"{folder / ASKED} is damaged or of another version") from None
+            raise DataError(f"{Path(folder) / ASKED} is damaged or of another version") from None
 
 
 @torch.no_grad()

@@ -62,8 +62,16 @@ def meaning_of(source: str) -> dict[str, Columns] | None:
 def to_answer(source: str, meaning: Mapping[str, Columns] | None) -> list[Graph]:
     """The graphs of a source that a trained model is asked about, of all its splits; see ``load``.
 
-    meaning: of the tables that the model learned from, if it did.
+    meaning: of the tables that the model learned from, if it did. Raises DataError for what cannot be used, and for
+    categories in words where they were numbers in training.
     """
+    words = meaning_of(source) if meaning is None else None
+    named = next((name for table in (words or {}).values() for name, own in table.types.items() if own), None)
+    if named is not None:
+        raise DataError(
+            f"the column {named!r} of {source!r} is in words, and the model did not learn from tables, so that which "
+            "category each word is is not known: write their numbers"
+        )
     found = _found(source, None, meaning)
     splits = found.values() if isinstance(found, Mapping) else [found]
     graphs = [graph for some in splits for graph in as_graphs(some)]
