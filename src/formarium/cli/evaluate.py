@@ -46,6 +46,7 @@ def evaluate(
         changes = {name: str(Path(v).resolve()) if Path(v).exists() else v for name, v in changes.items()}
     with contextlib.chdir(start):
         built = config.override(changes).build()
+        built.trained(trained, folder)
         built.prepare()
         names = metric or list(built.usual or built.metrics)
         built.check(names)

@@ -283,9 +283,10 @@ class GraphTransformer(Model):
             walks = pairs.walks if rows is None else pairs.walks[:, slice(*rows)]
             return walks.to(dtype)
         adjacency = pairs.adjacency.to(dtype)
-        if rows is None:
-            return random_walks(adjacency, config.steps, config.symmetric)
-        return torch.stack([random_walks(graph, config.steps, config.symmetric, rows) for graph in adjacency])
+        with torch.autocast(adjacency.device.type, enabled=False):  # in bf16 powers would lose most of their digits
+            if rows is None:
+                return random_walks(adjacency, config.steps, config.symmetric)
+            return torch.stack([random_walks(graph, config.steps, config.symmetric, rows) for graph in adjacency])
 
     def _pair_features(
         self, walks: Tensor, pairs: "_Pairs", degree: Tensor, order: Tensor, pick: Callable[[Tensor], Tensor]
@@ -381,7 +382,7 @@ class _Pairs:
         mask = None if self.mask is None else F.pad(self.mask, (1, 0), value=True)
         adjacency = bonds = F.pad(self.bonds, (1, 0, 1, 0))
         if joined:
-            others = torch.ones_like(bonds[:, 0]) if mask is None else mask.to(bonds.dtype)
+            others = torch.ones_like(bonds[:, 0]) if mask is None else mask.to(bonds.dtype, copy=True)
             others[:, 0] = 0
             adjacency = bonds.clone()
             adjacency[:, 0], adjacency[:, :, 0] = others, others

@@ -86,6 +86,12 @@ class Task(Configurable):
         """The named metrics (the headline where none are named) of a model in evaluation mode, on fixed data."""
         raise NotImplementedError
 
+    def trained(self, model: Model, folder: Path) -> None:
+        """Takes over from the folder of a model what its answers mean, for ``evaluate`` on other data.
+
+        To be called before the data are looked at.
+        """
+
     def save(self, folder: Path) -> None:
         """Leaves beside a saved model what using it needs (a tokenizer, names)."""
 

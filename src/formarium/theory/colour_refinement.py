@@ -49,11 +49,11 @@ def edge_colours(adjacency: Adjacency) -> Colours:
 
 
 def distance_colours(adjacency: Adjacency) -> Colours:
-    """Colours of pairs (G, n, n) by the length of the shortest path between them, n where there is none."""
+    """Colours of pairs (G, n, n) by the length of the shortest path, n where there is none, and of nodes by loops."""
     size = adjacency.shape[-1]
     graphs = adjacency.reshape(-1, size, size)
     found = [scipy.sparse.csgraph.shortest_path(scipy.sparse.csr_array(g), "D", unweighted=True) for g in graphs]
-    distance = np.nan_to_num(np.reshape(found, adjacency.shape), posinf=size)
+    distance = np.nan_to_num(np.reshape(found, adjacency.shape), posinf=size) + (size + 1) * np.eye(size) * adjacency
     return _joined(np.zeros(adjacency.shape, np.uint64), distance)
 
 

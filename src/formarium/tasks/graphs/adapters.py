@@ -9,7 +9,7 @@ import torch
 
 from formarium.config import suggestion
 from formarium.errors import DataError
-from formarium.tasks.graphs.graph import Graph, make_graph
+from formarium.tasks.graphs.graph import Graph, Level, make_graph
 
 if TYPE_CHECKING:
     from torch_geometric.data import Data  # type: ignore[import-not-found, import-untyped, unused-ignore]
@@ -62,13 +62,14 @@ def to_networkx(graph: Graph) -> "nx.Graph[int]":
     return made
 
 
-def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
+def from_torch_geometric(data: "Data", places: bool = False, level: Level | None = None) -> Graph:
     """A graph of torch_geometric: ``x`` and ``edge_attr`` of whole numbers are types, others features.
 
-    ``edge_label`` is asked of the pairs ``edge_label_index``, as a class where it is 0 or 1; ``y`` with a row for each
-    of several nodes is a target of nodes, with one for each edge of edges (the first of both directions), else of the
-    graph. places: whether ``pos`` joins the features of nodes. Raises DataError for a graph that is not one of nodes
-    and pairs of them.
+    ``edge_weight`` is one more feature of edges. ``edge_label`` is asked of the pairs ``edge_label_index``, as a class
+    where it is 0 or 1; ``y`` of nodes, of edges (the first of both directions) or of the graph, by ``level``: where
+    None, of nodes with a row for each of several, else of edges with one for each, else of the graph. ``train_mask``,
+    ``val_mask`` and ``test_mask`` split nodes, by their first column where they have several. places: whether ``pos``
+    joins the features of nodes. Raises DataError for a graph that is not one of nodes and pairs of them.
     """
     if getattr(data, "edge_index", None) is None or data.num_nodes is None:
         raise DataError(
@@ -77,9 +78,15 @@ def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     nodes, ends = int(data.num_nodes), data.edge_index.t().cpu().numpy()
     given: dict[str, Any] = {}
     for what, values in (("node", data.x), ("edge", data.edge_attr)):
-        if values is not None and values.numel():
+        if values is not None:
             kind = "features" if values.is_floating_point() else "types"
-            given[f"{what}_{kind}"] = values.detach().cpu().numpy()
+            given[f"{what}_{kind}"] = values.detach().to_dense().cpu().numpy()
+    if getattr(data, "edge_weight", None) is not None:
+        weight = data.edge_weight.detach().cpu().numpy().reshape(len(ends), 1)
+        found = given.get("edge_features", np.empty((len(ends), 0))).reshape(len(ends), -1)
+        given["edge_features"] = np.concatenate((found, weight), axis=1)
+    if getattr(data, "train_mask", None) is not None:
+        given["node_splits"] = _split_by_masks(data, nodes)
     if places and data.pos is not None:
         found = given.get("node_features", np.empty((nodes, 0)))
         given["node_features"] = np.concatenate((found, data.pos.detach().cpu().numpy()), axis=1)
@@ -90,9 +97,10 @@ def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
         given["link_targets"] = labels.astype(np.int64) if np.isin(labels, (0, 1)).all() else labels
     elif data.y is not None:
         y = torch.as_tensor(data.y).detach().cpu().numpy()
-        if y.ndim and len(y) == nodes > 1:
+        level = level or _level_of([data])
+        if level == "node":
             given["node_targets"] = y
-        elif y.ndim and len(y) == len(ends) > 1:
+        elif level == "pair":
             _, first = np.unique(np.sort(ends, axis=1), axis=0, return_index=True)
             given["links"], given["link_targets"] = ends[first], y[first]
         else:
@@ -100,21 +108,44 @@ def from_torch_geometric(data: "Data", places: bool = False) -> Graph:
     return make_graph(nodes, ends, **given)
 
 
-def as_graphs(data: Iterable[Any]) -> list[Graph]:
+def as_graphs(data: Iterable[Any], places: bool = False) -> list[Graph]:
     """Graphs of any of these kinds, also mixed: ours, of networkx, of torch_geometric (a whole data set of it, too).
 
     Of a networkx graph the attribute ``label`` or ``target`` of the graph comes along; ``from_networkx`` takes others.
+    What ``y`` of torch_geometric is asked of is decided by all of its graphs together. places: as there.
     """
-    return [_as_graph(item) for item in data]
+    items = list(data)
+    level = _level_of([item for item in items if hasattr(item, "edge_index")])
+    return [_as_graph(item, places, level) for item in items]
 
 
-def _as_graph(item: Any) -> Graph:
+def _level_of(data: Sequence["Data"]) -> Level:
+    """What ``y`` is asked of: of nodes, or edges, if it has a row for each in all graphs, and in one for several."""
+    rows = [(len(d.y) if torch.is_tensor(d.y) and d.y.dim() else None, d.num_nodes, d.num_edges) for d in data]
+    if rows and all(count == nodes for count, nodes, _ in rows) and any(nodes > 1 for _, nodes, _ in rows):
+        return "node"
+    if rows and all(count == edges for count, _, edges in rows) and any(edges > 1 for *_, edges in rows):
+        return "pair"
+    return "graph"
+
+
+def _split_by_masks(data: "Data", nodes: int) -> np.ndarray:
+    """The number of the split of each node, -1 where it is in none."""
+    splits = np.full(nodes, -1)
+    for number, name in enumerate(("train_mask", "val_mask", "test_mask")):
+        mask = getattr(data, name, None)
+        if mask is not None:
+            splits[mask.cpu().numpy().reshape(nodes, -1)[:, 0].astype(bool)] = number
+    return splits
+
+
+def _as_graph(item: Any, places: bool, level: Level) -> Graph:
     if isinstance(item, Graph):
         return item
     if isinstance(item, nx.Graph):
         return from_networkx(item, target=next((name for name in ("label", "target") if name in item.graph), None))
     if hasattr(item, "edge_index"):
-        return from_torch_geometric(item)
+        return from_torch_geometric(item, places, level)
     raise DataError(f"a graph is one of formarium's, of networkx or of torch_geometric, not a {type(item).__name__}")
 
 

@@ -19,7 +19,7 @@ from formarium.tasks.graphs.graph import Graph, make_graph
 
 
 def read_graph(path: Path | str) -> "nx.Graph[Any]":
-    """The graph of a file: .graphml, .gml, .g6 (graph6), .s6 (sparse6), .json, or pairs of nodes line by line.
+    """The graph of a file: .graphml, .gml, .g6 (graph6), .s6 (sparse6), .json, .adjlist, or pairs of nodes by line.
 
     JSON is node-link data, ``{"nodes": ..., "edges": [[a, b], ...]}`` with a number or a list of nodes, or only a list
     of pairs. Raises DataError, saying what is wrong, for a file that cannot be read so, and for one without nodes.
@@ -92,12 +92,18 @@ def _read_pairs(path: Path) -> "nx.Graph[Any]":
             notice(f"the first line of {path} is taken for names of columns, the first two of which are nodes")
             places = [0, 1]
         return nx.Graph([(words[places[0]], words[places[1]]) for _, words in rows[1:]])
+    width = next((len(words) for _, words in rows if len(words) in (2, 3)), 2)
     for number, words in rows:
         if len(words) == 1:
             graph.add_node(words[0])
             continue
         if len(words) > 3 and not words[2].startswith("{"):
             raise DataError(f"{path}, line {number}, is not an edge: two nodes, and a weight at most")
+        if len(words) in (2, 3) and len(words) != width:
+            raise DataError(
+                f"{path}, line {number}, has {len(words)} entries, and others {width}: all edges have a weight, or "
+                "none (lists of neighbours are read from a file .adjlist)"
+            )
         if len(words) == 3 and not words[2].startswith("{"):
             _weight(words[2], path, number)
         graph.add_edge(words[0], words[1])
@@ -135,6 +141,7 @@ _FORMATS: dict[str, Callable[[Path], "nx.Graph[Any]"]] = {
     "s6": _read_sparse6,
     "sparse6": _read_sparse6,
     "json": _read_json,
+    "adjlist": lambda path: cast(Any, nx).read_adjlist(path),
 }
 
 
@@ -158,6 +165,7 @@ def read_tables(
     links: Path | None = None,
     *,
     meaning: Mapping[str, Columns] | None = None,
+    answered: bool = True,
 ) -> list[Graph]:
     """Graphs from CSV files with headers, in the order in which they are first named.
 
@@ -166,8 +174,9 @@ def read_tables(
     edges, nodes and links have a column ``graph`` as well. Columns whose names begin with ``type`` are categories; in
     nodes, graphs and links a column ``label`` is a class and those that begin with ``target`` (in links ``target_``)
     are numbers that are asked for; all others are real features. Words count as categories in the order of the
-    alphabet. meaning: as ``columns_of`` tells it of the tables that a model learned from, to read others as these, with
-    nothing known of what is asked. Raises DataError for what is missing or does not fit.
+    alphabet. meaning: as ``columns_of`` tells it of the tables that a model learned from, to read others as these;
+    answered: whether they hold what is asked for, which is left aside else. Raises DataError for what is missing or
+    does not fit.
     """
     edge_rows, node_rows, graph_rows, link_rows = (_rows(path) for path in (edges, nodes, graphs, links))
     _need(edge_rows, ("source", "target"), edges)
@@ -181,7 +190,7 @@ def read_tables(
         _need(link_rows, ("source", "target", "graph") if several else ("source", "target"), links)
     rows = {"edge": edge_rows, "link": link_rows, "node": node_rows, "graph": graph_rows}
     paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
-    tables = {kind: _Columns(rows[kind], paths[kind], kind, (meaning or {}).get(kind)) for kind in rows}
+    tables = {kind: _Columns(rows[kind], paths[kind], kind, (meaning or {}).get(kind), answered) for kind in rows}
     other = next(iter((*tables["link"].meaning.types, *tables["link"].meaning.features)), "")
     if other:
         raise DataError(f"{links} holds pairs that are asked about, which have no features as {other!r}")
@@ -240,10 +249,15 @@ _KEYS = {"edge": _ENDS_OF, "link": _ENDS_OF, "node": {"node", "graph"}, "graph":
 
 
 class _Columns:
-    """The columns of one file, as numbers; with ``known``, read as those of another one."""
+    """The columns of one file, as numbers; with ``known``, read as those of another one, ``answered`` or not."""
 
     def __init__(
-        self, rows: Sequence[Mapping[str, str]], path: Path | None, kind: str, known: Columns | None = None
+        self,
+        rows: Sequence[Mapping[str, str]],
+        path: Path | None,
+        kind: str,
+        known: Columns | None = None,
+        answered: bool = True,
     ) -> None:
         names = [name for name in _columns(rows) if name not in _KEYS[kind]]
         questions = [n for n in names if n == "label" or n.startswith("target")] if kind != "edge" else []
@@ -257,11 +271,17 @@ class _Columns:
                 rest,
                 {n: _words_of(_labelled(rows), n) if n == "label" else None for n in questions},
             )
-            asked = self.meaning.asked.items()
-            answers = [_labels(rows, words) if n == "label" else _numbers(rows, n, path) for n, words in asked]
         else:
             self.meaning = known
             _as_before(kind, path, (*typed, *rest), (*known.types, *known.features))
+            if answered:
+                _as_before(kind, path, questions, tuple(known.asked))
+        if answered:
+            asked = self.meaning.asked.items()
+            answers = [
+                _categories(rows, n, words, path) if n == "label" else _numbers(rows, n, path) for n, words in asked
+            ]
+        else:
             answers = [np.full(len(rows), np.nan)] if kind == "link" else []
         self._target = _stacked(answers)
         self._types = _stacked([_categories(rows, n, words, path) for n, words in self.meaning.types.items()])
@@ -312,6 +332,9 @@ def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None) ->
     return np.array(values)
 
 
+_UNKNOWN = ("", "nan")  # of a class
+
+
 def _words_of(rows: Sequence[Mapping[str, str]], name: str) -> list[str] | None:
     """The categories of a column in the order of the alphabet; None where all are whole numbers."""
     values = {row[name] for row in rows}
@@ -321,10 +344,14 @@ def _words_of(rows: Sequence[Mapping[str, str]], name: str) -> list[str] | None:
 def _categories(
     rows: Sequence[Mapping[str, str]], name: str, words: Sequence[str] | None, path: Path | None
 ) -> np.ndarray:
+    """Categories or classes by number; a class is -1 where the field is empty or ``nan``."""
     order = None if words is None else {word: index for index, word in enumerate(words)}
     values = []
     for number, row in enumerate(rows, 2):
         value = row[name]
+        if name == "label" and value.strip().lower() in _UNKNOWN:
+            values.append(-1)
+            continue
         if order is None and not value.isdecimal():
             raise DataError(
                 f"{path}, line {number}: {value!r} in the column {name!r} is no whole number, as in training"
@@ -338,15 +365,7 @@ def _categories(
 
 
 def _labelled(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    return [row for row in rows if row["label"].strip().lower() not in ("", "nan")]
-
-
-def _labels(rows: Sequence[Mapping[str, str]], words: Sequence[str] | None) -> np.ndarray:
-    """Classes by number; -1 where the field is empty or ``nan``."""
-    known = np.array([row["label"].strip().lower() not in ("", "nan") for row in rows], dtype=bool)
-    found = np.full(len(rows), -1)
-    found[known] = _categories(_labelled(rows), "label", words, None)
-    return found
+    return [row for row in rows if row["label"].strip().lower() not in _UNKNOWN]
 
 
 def _as_before(kind: str, path: Path | None, names: Sequence[str], known: Sequence[str]) -> None:

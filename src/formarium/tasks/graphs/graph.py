@@ -1,8 +1,8 @@
 """One graph as plain arrays, whatever library it came from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,9 @@ from formarium.errors import DataError
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float32]
 
+Level = Literal["graph", "node", "pair"]  # what is asked about
+
+MOST_CATEGORIES = 1 << 20  # each has a row in a table
 MOST_NODES = 32768  # beyond, a dense grid of pairs takes gigabytes before any feature of them is made
 
 
@@ -22,7 +25,8 @@ class Graph:
     edges: (M, 2) numbers of nodes, sorted. node_types, edge_types: (n, C), (M, C) categories. node_features,
     edge_features: (n, F), (M, F) reals. target: what is asked of the graph, () or (O,); node_targets: of its nodes,
     (n,) or (n, O); link_targets: of the pairs of nodes ``links`` (L, 2), joined or not, (L,) or (L, O). node_names:
-    what nodes are called where they come from, or None. Make one with ``make_graph``, which checks and sorts.
+    what nodes are called where they come from, or None. node_splits: (n,), 0 for nodes to learn from, 1 for validation,
+    2 for the test and -1 for none, where the data say so. Make one with ``make_graph``, which checks and sorts.
     """
 
     nodes: int
@@ -37,6 +41,7 @@ class Graph:
     links: Integers | None = None
     link_targets: NDArray[Any] | None = None
     node_names: tuple[str, ...] | None = None
+    node_splits: Integers | None = None
 
     def adjacency(self) -> NDArray[np.bool_]:
         """(n, n), true where there is an edge."""
@@ -62,6 +67,7 @@ class Graph:
             None if self.links is None else place[self.links],
             self.link_targets,
             None if self.node_names is None else tuple(self.node_names[i] for i in order),
+            _picked(self.node_splits, order),
         )
 
 
@@ -82,10 +88,12 @@ def make_graph(
     links: ArrayLike | None = None,
     link_targets: ArrayLike | None = None,
     node_names: Sequence[str] | None = None,
+    node_splits: ArrayLike | None = None,
 ) -> Graph:
     """A graph of edges in any order, in one direction or both; the first of equal ones counts.
 
-    A directed edge is taken for both directions; what is known of edges may differ by direction. Raises DataError for a
+    edges, links: rows of two numbers. Targets that are whole numbers or truths are classes. A directed edge is taken
+    for both directions; what is known of edges may differ by direction. Raises DataError for a
     graph without nodes, edges and links between nodes that are not there, and features, names or targets that do not
     belong to each node, edge or link.
     """
@@ -97,10 +105,10 @@ def make_graph(
             f"{what} has {nodes:,} nodes and so {nodes**2:,} pairs of them, more than a model of all pairs can go "
             f"through; cut it into graphs of at most {MOST_NODES:,} nodes, such as the neighbourhoods of its nodes"
         )
-    ends = np.asarray(edges, dtype=np.int64).reshape(-1, 2)
+    ends = _pairs_of(edges, what, "edges")
     if len(ends) and (ends.min() < 0 or ends.max() >= nodes):
         raise DataError(f"{what} has {nodes} nodes, numbered from 0, and an edge to node {_outside(ends, nodes)}")
-    asked = None if links is None else np.asarray(links, dtype=np.int64).reshape(-1, 2)
+    asked = None if links is None else _pairs_of(links, what, "links")
     if asked is not None and len(asked) and (asked.min() < 0 or asked.max() >= nodes):
         raise DataError(f"{what} has {nodes} nodes, numbered from 0, and is asked about node {_outside(asked, nodes)}")
     if (asked is None) != (link_targets is None):
@@ -119,12 +127,13 @@ def make_graph(
         None if of_edges[0] is None else of_edges[0][source],
         of_nodes[1],
         None if of_edges[1] is None else of_edges[1][source],
-        None if target is None else np.asarray(target),
-        None if node_targets is None else _targets(node_targets, nodes, f"{what} has {nodes} nodes"),
+        None if target is None else _answers(target, what, ()),
+        None if node_targets is None else _targets(node_targets, nodes, what, "has", "nodes"),
         name,
         asked,
-        None if asked is None else _targets(link_targets, len(asked), f"{what} is asked about {len(asked)} links"),
+        None if asked is None else _targets(link_targets, len(asked), what, "is asked about", "links"),
         None if node_names is None else tuple(node_names),
+        None if node_splits is None else np.asarray(node_splits, dtype=np.int64),
     )
 
 
@@ -132,11 +141,35 @@ def _typed(types: ArrayLike | None, features: ArrayLike | None) -> list[tuple[Ar
     return [(types, np.int64), (features, np.float32)]
 
 
-def _targets(values: ArrayLike | None, count: int, what: str) -> NDArray[Any]:
+def _pairs_of(values: ArrayLike, what: str, of: str) -> Integers:
+    """Rows of two nodes; DataError for another shape, such as two rows of all ends."""
+    rows = np.asarray(values)
+    if not rows.size:
+        return np.zeros((0, 2), dtype=np.int64)
+    if rows.ndim != 2 or rows.shape[1] != 2:
+        hint = "; turn them over" if rows.ndim == 2 and len(rows) == 2 else ""
+        raise DataError(f"{of} of {what} are rows of two nodes, not of the shape {rows.shape}{hint}")
+    whole = rows.astype(np.int64)
+    if (whole != rows).any():
+        raise DataError(f"{of} of {what} are between numbers of nodes, which are whole")
+    return whole
+
+
+def _targets(values: ArrayLike | None, count: int, what: str, has: str, of: str) -> NDArray[Any]:
     rows = np.asarray(values)
     if not rows.ndim or len(rows) != count:
-        raise DataError(f"{what} and targets of {len(rows) if rows.ndim else 0}")
-    return rows
+        raise DataError(f"{what} {has} {count} {of} and targets of {len(rows) if rows.ndim else 0}")
+    return _answers(rows, what, (count,))
+
+
+def _answers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Targets, those that are one number each without an axis for it; classes as integers of one kind."""
+    rows = np.asarray(values)
+    if rows.dtype.kind in "US":
+        raise DataError(f"targets of {what} are words; number the classes from 0, or use tables, which take words")
+    if rows.shape == (*shape, 1):
+        rows = rows[..., 0]
+    return rows.astype(np.int64) if rows.dtype.kind in "biu" else rows
 
 
 def _outside(ends: Integers, nodes: int) -> int:
@@ -150,11 +183,17 @@ def _rows(values: ArrayLike | None, count: int, kind: Any, of: str, what: str) -
     rows = rows[:, None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or len(rows) != count:
         raise DataError(f"{what} has {count} {of} and features of {len(rows) if rows.ndim else 0}")
+    if rows.dtype.kind in "USO":
+        raise DataError(
+            f"what is known of {of} of {what} are numbers, of categories whole ones from 0, not {rows[0, 0]!r}"
+        )
     if kind is np.int64 and (rows != rows.astype(np.int64)).any():
         raise DataError(f"categories of {of} of {what} are whole numbers from 0")
     rows = rows.astype(kind)
     if kind is np.int64 and len(rows) and rows.min() < 0:
         raise DataError(f"categories of {of} of {what} are whole numbers from 0, and one is {rows.min()}")
+    if kind is np.int64 and len(rows) and rows.max() >= MOST_CATEGORIES:
+        raise DataError(f"categories of {of} of {what} are numbered from 0 on, and one is {rows.max():,}")
     if not np.isfinite(rows).all():
         raise DataError(f"features of {of} of {what} are not all finite numbers")
     return rows if rows.shape[1] else None
@@ -188,3 +227,11 @@ def widths(graphs: Sequence[Graph]) -> Widths:
             most = np.max([r.max(0) for r in said if r is not None and len(r)], axis=0) if width else ()
             found[name] = tuple(int(m) + 1 for m in most)
     return Widths(**found)
+
+
+def with_edge_columns(graphs: Sequence[Graph], types: int, features: int) -> list[Graph]:
+    """The graphs, those without edges with as many columns of what is known of edges as the others have."""
+    no_types = np.zeros((0, types), dtype=np.int64) if types else None
+    no_features = np.zeros((0, features), dtype=np.float32) if features else None
+    bare = {"edge_types": no_types, "edge_features": no_features}
+    return [graph if len(graph.edges) else replace(graph, **cast(Any, bare)) for graph in graphs]

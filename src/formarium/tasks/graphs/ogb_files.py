@@ -7,6 +7,7 @@ file may be gzipped.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ def is_ogb(folder: Path) -> bool:
 def read_ogb(folder: Path) -> dict[str, list[Graph]]:
     """The graphs of a data set by split, or all of them under ``all`` where it has no split of graphs.
 
-    Whole numbers are categories of nodes and edges, and classes where one is asked for; other numbers are features and
-    what is regressed on. Raises DataError, naming the file, for what is missing or does not fit.
+    Whole numbers are categories of nodes and edges, and classes where one is asked for (nan: unknown); other numbers
+    are features and what is regressed on. A split of one graph is one of its nodes. Raises DataError, naming the file,
+    for what is missing or does not fit.
     """
     raw = _raw(folder)
     nodes, edges = (_table(raw, name)[:, 0].astype(np.int64) for name in ("num-node-list", "num-edge-list"))
@@ -36,7 +38,7 @@ def read_ogb(folder: Path) -> dict[str, list[Graph]]:
         raise DataError(f"{raw} has numbers of nodes of {len(nodes)} graphs and numbers of edges of {len(edges)}")
     ends = _rows_of(raw, "edge", edges)
     of_nodes, of_edges = _rows_of(raw, "node-feat", nodes), _rows_of(raw, "edge-feat", edges)
-    labels, node_labels = _table(raw, "graph-label", needed=False), _rows_of(raw, "node-label", nodes)
+    labels, node_labels = _table(raw, "graph-label", False, unknown=-1), _rows_of(raw, "node-label", nodes, unknown=-1)
     if labels is not None and len(labels) != len(nodes):
         raise DataError(f"{raw} has {len(nodes)} graphs and labels of {len(labels)}")
     if ends is None:
@@ -59,15 +61,22 @@ def read_ogb(folder: Path) -> dict[str, list[Graph]]:
 
 def _in_splits(folder: Path, graphs: list[Graph]) -> dict[str, list[Graph]]:
     places = sorted(path for path in (folder / "split").glob("*") if path.is_dir())
-    if not places or len(graphs) == 1:
+    if not places:
         return {"all": graphs}
-    found = {}
+    of_nodes = len(graphs) == 1
+    count = graphs[0].nodes if of_nodes else len(graphs)
+    numbers = {}
     for split, stem in _SPLITS.items():
-        numbers = _table(places[0], stem)[:, 0].astype(np.int64)
-        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(graphs):
-            raise DataError(f"{places[0]} splits {len(graphs)} graphs and names number {numbers.max()} in {stem}")
-        found[split] = [graphs[number] for number in numbers]
-    return found
+        numbers[split] = own = _table(places[0], stem)[:, 0].astype(np.int64)
+        if len(own) and not 0 <= own.min() <= own.max() < count:
+            what = "nodes" if of_nodes else "graphs"
+            raise DataError(f"{places[0]} splits {count} {what} and names number {own.max()} in {_SPLITS[split]}")
+    if not of_nodes:
+        return {split: [graphs[number] for number in own] for split, own in numbers.items()}
+    splits = np.full(count, -1)
+    for place, own in enumerate(numbers.values()):
+        splits[own] = place
+    return {"all": [replace(graphs[0], node_splits=splits)]}
 
 
 def _raw(folder: Path) -> Path:
@@ -79,8 +88,11 @@ def _file(folder: Path, name: str) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def _table(folder: Path, name: str, needed: bool = True) -> Any:
-    """The numbers of a file (rows, columns), whole where all are; None for one that is not there nor needed."""
+def _table(folder: Path, name: str, needed: bool = True, unknown: int | None = None) -> Any:
+    """The numbers of a file (rows, columns), whole where all are; None for one that is not there nor needed.
+
+    unknown: what stands for nan among whole numbers, where it may.
+    """
     path = _file(folder, name)
     if path is None:
         if needed:
@@ -90,13 +102,16 @@ def _table(folder: Path, name: str, needed: bool = True) -> Any:
         table = np.loadtxt(path, delimiter=",", ndmin=2, dtype=np.float64)
     except (ValueError, OSError, EOFError) as error:
         raise DataError(f"{path} is not a table of numbers: {error}") from None
-    finite = np.isfinite(table).all()
-    return table.astype(np.int64) if finite and (table == np.floor(table)).all() else table
+    absent = np.isnan(table) & (unknown is not None)
+    whole = np.isfinite(table[~absent]).all() and (table[~absent] == np.floor(table[~absent])).all()
+    return np.where(absent, unknown or 0, table).astype(np.int64) if whole and not absent.all() else table
 
 
-def _rows_of(folder: Path, name: str, counts: NDArray[np.int64]) -> Sequence[NDArray[Any]] | None:
+def _rows_of(
+    folder: Path, name: str, counts: NDArray[np.int64], unknown: int | None = None
+) -> Sequence[NDArray[Any]] | None:
     """The rows of each graph in a file of all graphs' rows; None where there is no such file."""
-    table = _table(folder, name, needed=False)
+    table = _table(folder, name, needed=False, unknown=unknown)
     if table is None:
         return None
     if len(table) != counts.sum():

@@ -1,9 +1,9 @@
 """Answers of a trained model about other graphs than those it learned from."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -17,10 +17,9 @@ from formarium.progress import progress
 from formarium.tasks.answers import of_classes
 from formarium.tasks.graphs.batch import Walks, collate
 from formarium.tasks.graphs.files import Columns
-from formarium.tasks.graphs.graph import Graph, widths
+from formarium.tasks.graphs.graph import Graph, Level, widths, with_edge_columns
 from formarium.tasks.graphs.sources import to_answer
 
-Level = Literal["graph", "node", "pair"]
 ASKED = "graphs.json"
 _PAIRS = 1 << 17  # pairs of nodes of one batch, to bound memory
 
@@ -63,7 +62,7 @@ def predict(model: Model, asked: Asked, source: str, every_class: bool = False) 
     Of classes the likeliest and its probability; every_class: those of all as well. Raises DataError for graphs without
     what the model learned from, and for those that name no pairs where it answers about pairs.
     """
-    graphs = _fitting(to_answer(source, asked.columns), model.config, source)
+    graphs = fitting(to_answer(source, asked.columns), model.config, source)
     if asked.level == "pair" and any(graph.links is None for graph in graphs):
         raise DataError(f"the model answers about pairs of nodes, and {source!r} names none (in tables: links.csv)")
     stem = getattr(model.config, "stem", None)
@@ -95,7 +94,7 @@ def batches_by_size(graphs: Sequence[Graph]) -> Iterator[list[int]]:
         first = last
 
 
-def _fitting(graphs: list[Graph], model: Any, source: str) -> list[Graph]:
+def fitting(graphs: list[Graph], model: Any, source: str) -> list[Graph]:
     """Graphs with what a model reads of nodes and edges; DataError where they have something else."""
     found = widths(graphs)
     for of in ("node", "edge") if any(len(graph.edges) for graph in graphs) else ("node",):
@@ -107,9 +106,7 @@ def _fitting(graphs: list[Graph], model: Any, source: str) -> list[Graph]:
         for have, want in zip(types, known, strict=True):
             if have > want:
                 raise DataError(f"{source!r} has a category {have - 1} of {of}s; training knew 0 to {want - 1}")
-    types = np.zeros((0, len(model.edge_types)), dtype=np.int64) if model.edge_types else None
-    features = np.zeros((0, model.edge_features), dtype=np.float32) if model.edge_features else None
-    return [g if len(g.edges) else replace(g, edge_types=types, edge_features=features) for g in graphs]
+    return with_edge_columns(graphs, len(model.edge_types), model.edge_features)
 
 
 def _apart(said: Tensor, graphs: Sequence[Graph], level: Level) -> list[Tensor]:

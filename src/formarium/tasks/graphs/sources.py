@@ -1,6 +1,7 @@
 """Sets of graphs by name: made on the spot, from files, from torch_geometric, or from a function of the user's."""
 
 import ast
+import inspect
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 from formarium.config import ConfigError, look_up, suggestion
 from formarium.errors import DataError
 from formarium.files import cache_folder
-from formarium.tasks.graphs.adapters import as_graphs, from_torch_geometric
+from formarium.tasks.graphs.adapters import as_graphs
 from formarium.tasks.graphs.atlas import atlas
 from formarium.tasks.graphs.files import Columns, columns_of, read_tables, tables_of
-from formarium.tasks.graphs.graph import Graph
+from formarium.tasks.graphs.graph import Graph, widths, with_edge_columns
 from formarium.tasks.graphs.molecules import molecules
 from formarium.tasks.graphs.multisets import multisets
 from formarium.tasks.graphs.ogb_files import is_ogb, read_ogb
@@ -22,7 +23,9 @@ _MADE = ("atlas", "molecules", "multisets")
 SPLITS = ("train", "validation", "test")
 
 
-def load(source: str, target: str | None, held_out: float) -> dict[str, list[Graph]]:
+def load(
+    source: str, target: str | None, held_out: float, meaning: Mapping[str, Columns] | None = None
+) -> dict[str, list[Graph]]:
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
     source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv,
@@ -30,12 +33,16 @@ def load(source: str, target: str | None, held_out: float) -> dict[str, list[Gra
     torch_geometric with its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or
     graphs by split.
     target: what is asked of the atlas (``spanning_trees`` where None), or of the molecules (``log_p``). held_out: share
-    of each of validation and test. A single graph is in all splits, which are then of its nodes or pairs. Raises
-    DataError for a source that cannot be used, ConfigError for a target that is not its to choose.
+    of each of validation and test. meaning: of tables, see ``read_tables``. A single graph is in all splits, which are
+    then of its nodes or pairs. Raises DataError for a source that cannot be used, ConfigError for a target that is not
+    its to choose.
     """
-    found = _found(source, target)
-    splits = found if isinstance(found, Mapping) else {"all": found}
+    taken = _found(source, target, meaning)
+    splits = taken if isinstance(taken, Mapping) else {"all": taken}
     graphs = {split: as_graphs(some) for split, some in splits.items()}
+    found = widths([graph for some in graphs.values() for graph in some])
+    columns = len(found.edge_types), found.edge_features
+    graphs = {split: with_edge_columns(some, *columns) for split, some in graphs.items()}
     if set(graphs) == set(SPLITS):
         return graphs
     if set(graphs) != {"all"}:
@@ -65,6 +72,17 @@ def to_answer(source: str, meaning: Mapping[str, Columns] | None) -> list[Graph]
     meaning: of the tables that the model learned from, if it did. Raises DataError for what cannot be used, and for
     categories in words where they were numbers in training.
     """
+    refuse_words(source, meaning)
+    taken = _found(source, None, meaning, answered=False)
+    splits = taken.values() if isinstance(taken, Mapping) else [taken]
+    graphs = [graph for some in splits for graph in as_graphs(some)]
+    if not graphs:
+        raise DataError(f"{source!r} holds no graphs")
+    return graphs
+
+
+def refuse_words(source: str, meaning: Mapping[str, Columns] | None) -> None:
+    """DataError where a model that did not learn from tables would have to know what a word in one means."""
     words = meaning_of(source) if meaning is None else None
     named = next((name for table in (words or {}).values() for name, own in table.types.items() if own), None)
     if named is not None:
@@ -72,19 +90,13 @@ def to_answer(source: str, meaning: Mapping[str, Columns] | None) -> list[Graph]
             f"the column {named!r} of {source!r} is in words, and the model did not learn from tables, so that which "
             "category each word is is not known: write their numbers"
         )
-    found = _found(source, None, meaning)
-    splits = found.values() if isinstance(found, Mapping) else [found]
-    graphs = [graph for some in splits for graph in as_graphs(some)]
-    if not graphs:
-        raise DataError(f"{source!r} holds no graphs")
-    return graphs
 
 
 def _is_special(source: str) -> bool:
     return source in _MADE or source.startswith("pyg:")
 
 
-def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | None = None) -> Any:
+def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | None = None, answered: bool = True) -> Any:
     if source == "atlas":
         return atlas(target or "spanning_trees")
     if source == "molecules":
@@ -102,7 +114,7 @@ def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | Non
         return read_ogb(path)
     if path.exists():
         edges, *others = tables_of(path)
-        return read_tables(edges or path, *others, meaning=meaning)
+        return read_tables(edges or path, *others, meaning=meaning, answered=answered)
     if ":" in source and "/" not in source:
         return _function(source)
     hint = "" if "/" in source or path.suffix else suggestion(source, _MADE)
@@ -145,11 +157,12 @@ def _torch_geometric(text: str) -> Any:
 
     def taken(data: Any) -> list[Graph]:
         # Where a superpixel lies in its picture is one of its features in that benchmark.
-        return [from_torch_geometric(one, places=name == "GNNBenchmarkDataset") for one in data]
+        return as_graphs(data, places=name == "GNNBenchmarkDataset")
 
     try:
-        parameters = kind.__init__.__code__.co_varnames
-        if "split" in parameters and "split" not in given:
+        # In other classes a split is a way to split nodes, of which their masks tell.
+        split = inspect.signature(kind.__init__).parameters.get("split")
+        if split is not None and split.default == "train" and "split" not in given:
             names = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
             return {split: taken(kind(root=root, split=theirs, **given)) for split, theirs in names.items()}
         return taken(kind(root=root, **given))

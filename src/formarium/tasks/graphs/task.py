@@ -17,9 +17,9 @@ from formarium.models.graph_transformer import GraphTransformer
 from formarium.models.message_passing import MessagePassing
 from formarium.models.model import Model
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
-from formarium.tasks.graphs.graph import Graph, widths
-from formarium.tasks.graphs.predicting import Asked, Level, batches_by_size, predict
-from formarium.tasks.graphs.sources import SPLITS, load, meaning_of
+from formarium.tasks.graphs.graph import Graph, Level, widths
+from formarium.tasks.graphs.predicting import ASKED, Asked, batches_by_size, fitting, predict
+from formarium.tasks.graphs.sources import SPLITS, load, meaning_of, refuse_words
 from formarium.tasks.task import Metric, Split, Task
 
 _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
@@ -42,7 +42,7 @@ class Graphs(Task):
     chance alone.
 
     Metrics: ``loss``; of regression ``mae``, ``rmse`` and ``r2`` in the target's own units; of classification
-    ``accuracy`` and ``macro_f1``.
+    ``accuracy`` and ``macro_f1``. Of several targets ``r2`` is the mean of each one's.
     """
 
     @dataclass(frozen=True)
@@ -64,6 +64,8 @@ class Graphs(Task):
             )
         if config.pool < 1:
             raise ConfigError("a pool is at least one batch")
+        self._asked: Asked | None = None
+        self._reader: BaseConfig | None = None
         self._walks: Walks | None = None
         self._order = lru_cache(maxsize=2)(self._permuted)
 
@@ -73,6 +75,8 @@ class Graphs(Task):
         return _OF_CLASSES if self.classes else _OF_NUMBERS
 
     def prepare(self) -> None:
+        if self._asked is not None:
+            self._as_asked(self._asked)
         if self.classes and self.config.objective is not None:
             raise ConfigError(f"classes are learned by cross-entropy, not by objective={self.config.objective}")
         _ = self._scale
@@ -80,7 +84,13 @@ class Graphs(Task):
     @cached_property
     def graphs(self) -> dict[str, list[Graph]]:
         """The graphs of each split, read at first use."""
-        return load(self.config.data, self.config.target, self.config.held_out)
+        source, target, held_out = self.config.data, self.config.target, self.config.held_out
+        if self._asked is None:
+            return load(source, target, held_out)
+        refuse_words(source, self._asked.columns)
+        found = load(source, target, held_out, self._asked.columns)
+        alike = {id(some): fitting(some, self._reader, source) for some in found.values()}
+        return {split: alike[id(some)] for split, some in found.items()}
 
     @cached_property
     def level(self) -> Level:
@@ -100,8 +110,18 @@ class Graphs(Task):
         graphs = self.graphs["train"]
         if self.level == "graph" or len(graphs) > 1 or self.graphs["test"][0] is not graphs[0]:
             return None
-        places = np.random.default_rng(0).random(len(self._within(graphs[0])))
-        return np.where(places < self.config.held_out, 1, np.where(places < 2 * self.config.held_out, 2, 0))
+        if self.level == "node" and graphs[0].node_splits is not None:
+            return graphs[0].node_splits
+        rows = self._within(graphs[0])
+        known = rows >= 0 if np.issubdtype(rows.dtype, np.integer) else ~np.isnan(rows)
+        places = np.flatnonzero(known.reshape(len(rows), -1).any(-1))
+        size = max(1, round(self.config.held_out * len(places)))
+        if len(places) < 2 * size + 1:
+            raise DataError(f"of {self.config.data!r} {len(places)} {self.level}s are known, too few to hold some out")
+        held = np.random.default_rng(0).permutation(places)[: 2 * size]
+        splits = np.zeros(len(rows), dtype=np.int64)
+        splits[held[:size]], splits[held[size:]] = 1, 2
+        return splits
 
     def _targets(self, split: Split) -> np.ndarray:
         """All targets of a split, (rows,) or (rows, O)."""
@@ -131,11 +151,19 @@ class Graphs(Task):
         if targets.ndim > 1:
             raise DataError("classes are one whole number for each graph, node or pair")
         splits: tuple[Split, ...] = ("train", "validation", "test")
-        return int(max(self._targets(split).max(initial=-1) for split in splits)) + 1
+        found = np.unique(np.concatenate([self._targets(split) for split in splits]))
+        highest, known = int(found.max(initial=-1)), int((found >= 0).sum())
+        if highest >= 2 * known + 100:  # each number up to the highest has a class in the model
+            raise DataError(f"{self.config.data!r} has {known} classes, numbered up to {highest:,}: number them from 0")
+        return highest + 1
 
     @cached_property
     def _scale(self) -> tuple[Tensor, Tensor]:
         targets = self._targets("train").astype(np.float64)
+        if self._asked is not None:
+            shape = targets.shape[1:]
+            mean, spread = (torch.tensor(numbers).reshape(shape) for numbers in (self._asked.mean, self._asked.spread))
+            return mean, spread
         spread = np.nanstd(targets, axis=0)
         mean = np.nanmean(targets, axis=0)
         return torch.as_tensor(mean).float(), torch.as_tensor(np.where(spread > 0, spread, 1.0)).float()
@@ -151,7 +179,6 @@ class Graphs(Task):
                 f"a task on graphs takes a GraphTransformer or MessagePassing, which a {model.name()} is not"
             )
         found = widths([graph for split in SPLITS for graph in self.graphs[split]])
-        shape = self._targets("train").shape
         # The batches that come now are most likely for this model.
         if _walks_read(model) != _walks_made(self._walks):
             self._walks = None if (read := _walks_read(model)) is None else Walks(*read)
@@ -161,7 +188,7 @@ class Graphs(Task):
             edge_types=found.edge_types,
             edge_features=found.edge_features,
             level=self.level,
-            outputs=self.classes or (shape[1] if len(shape) > 1 else 1),
+            outputs=self.classes or self._columns,
         )
 
     def batches_per_epoch(self, batch_size: int) -> int:
@@ -216,7 +243,10 @@ class Graphs(Task):
         return self._losses(answers, targets).mean()
 
     def _answers(self, model: Model, batch: GraphBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Answers and the targets that are known, in rows; of regression in units, which stand beside them."""
+        """Answers and the targets that are known, in rows; beside these, of several targets the number of each.
+
+        Numbers are in units of the standard deviation in training.
+        """
         if _walks_read(model.config) != _walks_made(self._walks):
             batch = replace(batch, walks=None, kinds=None, samples=None)
         answers: Tensor = model(**batch.inputs())
@@ -228,12 +258,13 @@ class Graphs(Task):
             answers, targets = answers[real], targets[real]
         if self.classes:
             known = targets >= 0
-            return answers[known], targets[known], answers.new_ones(int(known.sum()))
+            return answers[known], targets[known], targets[known]
         mean, spread = (s.to(answers.device) for s in self._scale)
         targets = (targets.to(answers.dtype) - mean) / spread
         targets = targets.reshape(answers.shape)
         known = ~targets.isnan()
-        return answers[known], targets[known], spread.expand(answers.shape)[known]
+        number = torch.arange(answers.shape[-1], device=answers.device).expand(answers.shape)
+        return answers[known], targets[known], number[known]
 
     def _losses(self, answers: Tensor, targets: Tensor) -> Tensor:
         if self.classes:
@@ -249,11 +280,15 @@ class Graphs(Task):
         model.eval()
         parts = [self._answers(model, batch.to(device)) for batch in self._whole(split)]
         model.train(was_training)
-        answers, targets, units = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))
+        answers, targets, number = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))
         if not len(targets):
             raise DataError(f"the {split} split has no known targets")
         measured: dict[str, Metric] = {"loss": float(self._losses(answers, targets).double().mean())}
-        measured |= _of_classes(answers, targets) if self.classes else _of_numbers(answers, targets, units)
+        measured |= (
+            _of_classes(answers, targets)
+            if self.classes
+            else _of_numbers(answers, targets, number, self._scale[1].reshape(-1))
+        )
         unknown = [name for name in names if name not in measured]
         if unknown:
             raise ConfigError(f"{unknown[0]!r} is not measured of these targets; there are: {', '.join(measured)}")
@@ -264,6 +299,30 @@ class Graphs(Task):
         graphs = self.graphs[split]
         for numbers in batches_by_size(graphs):
             yield self._batch([graphs[i] for i in numbers], split)
+
+    def trained(self, model: Model, folder: Path) -> None:
+        if (folder / ASKED).is_file():  # absent beside models of before
+            self._asked, self._reader = Asked.load(folder), model.config
+
+    def _as_asked(self, asked: Asked) -> None:
+        """DataError where the data ask for something else than the model was asked."""
+        have = "numbers" if self.classes is None else "classes"
+        want = "numbers" if asked.classes is None else "classes"
+        count, columns = self._columns, len(asked.mean)
+        if (self.level, have, count) != (asked.level, want, columns):
+            raise DataError(
+                f"the model was asked for {columns} {want} of each {asked.level}, and {self.config.data!r} asks for "
+                f"{count} {have} of each {self.level}"
+            )
+        known = len(asked.classes or ())
+        if self.classes and self.classes > known:
+            raise DataError(f"{self.config.data!r} has a class {self.classes - 1}; training knew 0 to {known - 1}")
+
+    @property
+    def _columns(self) -> int:
+        """How many numbers are asked of each graph, node or pair."""
+        shape = self._targets("train").shape
+        return shape[1] if len(shape) > 1 else 1
 
     def save(self, folder: Path) -> None:
         meaning = meaning_of(self.config.data)
@@ -291,14 +350,18 @@ def _walks_made(walks: Walks | None) -> tuple[int, bool] | None:
     return None if walks is None else (walks.steps, walks.symmetric)
 
 
-def _of_numbers(answers: Tensor, targets: Tensor, units: Tensor) -> dict[str, float]:
+def _of_numbers(answers: Tensor, targets: Tensor, number: Tensor, units: Tensor) -> dict[str, float]:
     error = (answers - targets).double()
-    own = error * units
-    around = targets.double() - targets.double().mean()
+    own = error * units[number]
+    explained = []
+    for one in number.unique():  # each target around its own mean, whatever sets several apart
+        around = targets[number == one].double()
+        rest = error[number == one].square().sum() / (around - around.mean()).square().sum().clamp(min=1e-12)
+        explained.append(1 - float(rest))
     return {
         "mae": float(own.abs().mean()),
         "rmse": float(own.square().mean().sqrt()),
-        "r2": 1 - float(error.square().sum() / around.square().sum().clamp(min=1e-12)),
+        "r2": sum(explained) / len(explained),
     }
 
 
