@@ -75,3 +75,11 @@ def test_a_truncated_file_is_named(
     assert message in refused("curvature", folder)
     (folder / name).unlink()
     assert name in refused("curvature", folder)
+
+
+def test_a_mixture_within_a_mixture_is_one_branch(run: Run, tmp_path: Path) -> None:
+    """Its own routers, of as many branches or of another number, are no layers of the outer one."""
+    for name, inner in (("two", "Mixture(branches=(Attention, SphericalAttention))"), ("three", "Mixture")):
+        folder = kept(tmp_path / name, token_mixer=f"Mixture(branches=({inner}, Attention))")
+        found = json.loads(run("curvature", folder, "--json").out)  # type: ignore[attr-defined]
+        assert found["branches"] == ["Mixture", "Euclidean"]

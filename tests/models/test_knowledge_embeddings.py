@@ -47,9 +47,16 @@ def test_scores_are_the_formulas_of_the_papers() -> None:
 
 def test_rotate_scores_all_entities_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     model = build("RotatE")
+    parameters = list(model.parameters())
     whole = model(HEADS, RELATIONS)
+    gradients = torch.autograd.grad(whole.sin().sum(), parameters)
     monkeypatch.setattr("formarium.models.knowledge_embeddings._NUMBERS", 50)
-    torch.testing.assert_close(model(HEADS, RELATIONS), whole)
+    kept: list[torch.Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: (kept.append(x), x)[1], lambda x: x):
+        pieces = model(HEADS, RELATIONS)
+    torch.testing.assert_close(pieces, whole)
+    torch.testing.assert_close(torch.autograd.grad(pieces.sin().sum(), parameters), gradients)
+    assert all(x.numel() < whole.numel() * model.config.width for x in kept), "all differences are kept"
 
 
 @pytest.mark.parametrize("text", ["RotatE", "RotatE(norm=2)"])
@@ -84,5 +91,7 @@ def test_what_does_not_fit_is_refused() -> None:
         build("ComplEx", width=7)
     with pytest.raises(ConfigError, match="n3"):
         build("RotatE(n3=0.1)")
+    with pytest.raises(ConfigError, match="init_std is for other models"):
+        build("RotatE(init_std=0.1)")
     with pytest.raises(ConfigError, match="at least 1"):
         build("DistMult", entities=0)

@@ -212,3 +212,14 @@ def test_curvature_must_be_positive() -> None:
     for c in (0.0, -1.0, float("nan")):
         with pytest.raises(ConfigError, match="above 0"):
             HyperbolicAttention(12, 3, config=HyperbolicAttention.Config(curvature=c))
+
+
+@pytest.mark.parametrize("length", [1.0, 4.0, 6.0])
+def test_the_midpoint_of_one_value_is_the_value_also_in_single_precision(length: float) -> None:
+    mixer = build("HyperbolicAttention", torch.float32)
+    direction = torch.nn.functional.normalize(tokens(1, 3, 1, 4, dtype=torch.float32), dim=-1)
+    value = (direction * length / mixer.shrink).requires_grad_()  # type: ignore[operator]
+    mean = mixer.mean(mixer.value_features(value))
+    torch.testing.assert_close(mean, value, rtol=1e-4, atol=0, check_dtype=False)
+    (slope,) = torch.autograd.grad((mean * direction).sum(), value)
+    torch.testing.assert_close((slope * direction).sum(-1), torch.ones(1, 3, 1), rtol=1e-3, atol=0)

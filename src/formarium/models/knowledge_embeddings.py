@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from formarium.config import ConfigError
 from formarium.models.triple_scorer import TripleScorer
@@ -138,6 +139,8 @@ class RotatE(_Complex):
         config = config or self.Config()
         if config.n3:
             raise ConfigError("n3 is for models that score by products, not for RotatE")
+        if config.init_std != self.Config().init_std:
+            raise ConfigError("init_std is for other models: vectors of RotatE start by its margin, turns by chance")
         super().__init__(config)
         half = (config.margin + 2) / max(1, config.width // 2)
         nn.init.uniform_(self.entities.weight, -half, half)
@@ -161,11 +164,13 @@ class RotatE(_Complex):
         if self.config.norm == 2:
             squares = query.square().sum(-1, keepdim=True) + table.square().sum(-1) - 2 * linear(query, table)
             return self.config.margin - squares.clamp(min=torch.finfo(squares.dtype).eps).sqrt()
-        # All differences at once would fill the memory: (B, E, D).
+        # All differences at once, or kept for the gradient, would fill the memory: (B, E, D).
         step = max(1, _NUMBERS // max(1, query.numel()))
-        return torch.cat(
-            [self.config.margin - self._length(query[:, None] - part) for part in table.split(step)], dim=1
-        )
+        parts = [checkpoint(self._lengths, query, part, use_reentrant=False) for part in table.split(step)]
+        return self.config.margin - torch.cat(parts, dim=1)
+
+    def _lengths(self, query: Tensor, table: Tensor) -> Tensor:
+        return self._length(query[:, None] - table)
 
     def _length(self, differences: Tensor) -> Tensor:
         if self.config.norm == 2:

@@ -86,6 +86,10 @@ class Task(Configurable):
         """The named metrics (the headline where none are named) of a model in evaluation mode, on fixed data."""
         raise NotImplementedError
 
+    def identity(self) -> str | None:
+        """A digest of the data where a model means something for them alone, so that no other data go on with a run."""
+        return None
+
     def trained(self, model: Model, folder: Path) -> None:
         """Takes over from the folder of a model what its answers mean, for ``evaluate`` on other data.
 

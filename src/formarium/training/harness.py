@@ -117,6 +117,8 @@ def fit(
         "training": training.to_dict(),
         "seed": seed,
     }
+    if (identity := task.identity()) is not None:
+        spec["data"] = identity
     done = _open(folder, spec)
     if done is not None:
         assert folder is not None

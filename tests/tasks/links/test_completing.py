@@ -57,8 +57,13 @@ def test_heads_and_relations_are_found_too(folder: Path) -> None:
     scores = model(torch.tensor([tail]), torch.tensor([relation + count]))[0]
     assert [a.label for a in back] == [words.entities[i] for i in scores.argsort(descending=True)[:3]]
     kinds = completer.complete("tree_1", None, "the root")
-    head = torch.tensor([words.entity("tree_1")])
-    one = {r: model(head, torch.tensor([r]))[0, tail].item() for r in range(count)}
+    head = words.entity("tree_1")
+
+    def chance(start: int, kind: int, end: int) -> float:
+        return float(model(torch.tensor([start]), torch.tensor([kind]))[0].log_softmax(-1)[end])
+
+    one = {r: chance(head, r, tail) + chance(tail, r + count, head) for r in range(count)}
+    assert [a.score for a in kinds] == pytest.approx(sorted(one.values(), reverse=True), rel=1e-5)
     assert [a.label for a in kinds] == [words.relations[r] for r in sorted(one, key=one.__getitem__, reverse=True)]
     triples = {tuple(t) for t in completer.training_triples().tolist()}
     known = {words.relations[r] for r in range(count) if (words.entity("tree_1"), r, tail) in triples}

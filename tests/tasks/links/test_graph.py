@@ -13,7 +13,9 @@ from formarium.tasks.links.graph import (
     KnowledgeGraph,
     Labelled,
     number_triples,
+    read_names,
     read_triples,
+    renumbered,
     split_triples,
     with_reciprocals,
 )
@@ -122,6 +124,37 @@ def test_folders_and_files_are_read_gzipped_or_not(tmp_path: Path) -> None:
     (tmp_path / "broken.tsv").write_bytes(b"\x1f\x8bnot gzip")
     with pytest.raises(DataError, match="cannot be read"):
         load(str(tmp_path / "broken.tsv"))
+    whole = gzip.compress(bytes(range(256)) * 40)
+    (tmp_path / "broken.tsv").write_bytes(whole[:20] + b"\xff" * 30 + whole[50:])
+    with pytest.raises(DataError, match="cannot be read"):
+        load(str(tmp_path / "broken.tsv"))
+
+
+def test_lines_end_at_line_breaks_alone(tmp_path: Path) -> None:
+    path = tmp_path / "triples.tsv"
+    path.write_bytes("\n\nhead\trelation\ttail\r\na\u2028b\tr\tc\x0bd\r\ne\tr\tf\rg\tr\th".encode())
+    assert read_triples(path) == [("a\u2028b", "r", "c\x0bd"), ("e", "r", "f"), ("g", "r", "h")]
+    path.write_text("a\tr\tb\nhead\trelation\ttail\n")
+    assert len(read_triples(path)) == 2  # a title stands in front only
+    path.write_text("a\t\n")
+    with pytest.raises(DataError, match=r"line 1 of .* is not a label and a name"):
+        read_names(path)
+
+
+def test_a_graph_by_the_numbers_of_another(capsys: pytest.CaptureFixture[str]) -> None:
+    splits = {"train": TRAIN, "validation": VALIDATION, "test": TEST}
+    graph = number_triples(splits)  # type: ignore[arg-type]
+    assert renumbered(graph, graph.entities, graph.relations) is graph
+    wider = renumbered(graph, ("z", *reversed(graph.entities)), ("none", *reversed(graph.relations)))
+    assert (wider.entities[0], wider.relations[0]) == ("z", "none")
+    for split in splits:
+        assert labels(wider, split) == labels(graph, split)
+    with pytest.raises(DataError, match="1 of 2 validation triples name what the model does not know, as 'd'"):
+        renumbered(graph, ("a", "b", "c"), graph.relations)
+    fewer = renumbered(graph, ("c", "b", "a"), ("likes", "knows"), "drop")
+    assert labels(fewer, "train") == labels(graph, "train")
+    assert labels(fewer, "validation") == VALIDATION[:1]
+    assert labels(fewer, "test") == [TEST[0], TEST[2]]
 
 
 def test_unknown_names_get_the_nearest() -> None:
@@ -202,6 +235,7 @@ def test_geometries_without_links_are_refused() -> None:
         Geometries(depth=-1).labelled()
     only = Geometries(branching=0, grid=0).labelled()[1]
     assert set(only.values()) == {"cycle"}
+    assert "cycle" not in Geometries(cycle_length=0, depth=2, grid=5).labelled()[1].values()
 
 
 def test_entities_are_found_as_people_write_them(tmp_path: Path) -> None:
@@ -211,6 +245,9 @@ def test_entities_are_found_as_people_write_them(tmp_path: Path) -> None:
         assert [known.entity(t) for t in ("q1", "Anna", "anna", "Q1", "q2", "Q2")] == [0, 0, 0, 0, 1, 3]
         assert [known.name(i) for i in range(4)] == ["Anna", "Bert", "Bert", "Q2"]
         assert known.relation("LIKES") == 0
+    zurich = Vocabulary(["Z\u00fcrich"], ["likes"])
+    assert zurich.entity("Zu\u0308rich") == 0, "a letter and its mark are the letter with it"
+    for known in (vocabulary, Vocabulary.load(tmp_path)):
         with pytest.raises(DataError, match="'Bert' names 2 of the entity labels: q2, q3"):
             known.entity("Bert")
         with pytest.raises(DataError, match="did you mean 'Anna'"):

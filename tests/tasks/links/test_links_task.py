@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from formarium.config import ConfigError, parse
-from formarium.errors import DataError
+from formarium.errors import CheckpointError, DataError
 from formarium.models import ComplEx, DistMult, LinkPredictor, TripleScorer
 from formarium.tasks.links import cross_entropy
 from formarium.tasks.links.graph import with_reciprocals
@@ -272,3 +273,57 @@ def test_rotations_learn_cycles_that_symmetric_products_cannot() -> None:
         found[text[:6]] = result.metrics["mrr"]
     assert found["RotatE"] > 0.9  # type: ignore[operator]
     assert found["DistMu"] < 0.6  # type: ignore[operator]
+
+
+def written(folder: Path, rename: dict[str, str], more: Sequence[tuple[str, str, str]] = ()) -> str:
+    """The three splits of the small graph as files, some entities under another name."""
+    graph = build().graph
+    folder.mkdir()
+    for split, name in (("train", "train"), ("validation", "valid"), ("test", "test")):
+        rows = [(graph.entities[h], graph.relations[r], graph.entities[t]) for h, r, t in graph.splits[split].tolist()]  # type: ignore[index]
+        rows += more if split == "test" else ()
+        lines = ["\t".join((rename.get(h, h), r, rename.get(t, t))) for h, r, t in rows]
+        (folder / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+    return str(folder)
+
+
+def test_other_data_are_measured_by_the_numbers_of_the_model(tmp_path: Path) -> None:
+    task = build(data=written(tmp_path / "own", {}))
+    model, _ = fit(
+        model_for(task).config, task, Training(steps=30, batch_size=32), folder=tmp_path / "model", show=False
+    )
+    own = task.evaluate(model, "test")
+    shuffled = written(tmp_path / "same", {})
+    lines = (tmp_path / "same" / "test.tsv").read_text().splitlines()
+    (tmp_path / "same" / "test.tsv").write_text("\n".join(lines[:4]) + "\n")  # fewer entities may be named, too
+    part: Links = Links.Config(data=shuffled).build()
+    part.trained(model, tmp_path / "model")
+    queries = with_reciprocals(task.graph.splits["test"][:4], len(task.graph.relations))
+    ranks = rank_queries(lambda h, r: model(h, r).float(), torch.from_numpy(queries), task.known)
+    assert part.evaluate(model, "test")["mrr"] == pytest.approx(ranks.mean_reciprocal(), rel=0.2)
+    again: Links = Links.Config(data=written(tmp_path / "again", {})).build()
+    again.trained(model, tmp_path / "model")
+    assert again.evaluate(model, "test") == own
+    strange = written(tmp_path / "strange", {"tree_1": "zzz"})
+    other: Links = Links.Config(data=strange).build()
+    other.trained(model, tmp_path / "model")
+    with pytest.raises(DataError, match=r"name what the model does not know, as 'zzz'; unseen=drop leaves them out"):
+        other.evaluate(model, "test")
+    dropping: Links = Links.Config(data=strange, unseen="drop").build()
+    dropping.trained(model, tmp_path / "model")
+    assert 0 < dropping.evaluate(model, "test")["mrr"] <= 1  # type: ignore[operator]
+    larger = build(data=written(tmp_path / "larger", {}, [("new", "tree_1", "tree_0")]))
+    with pytest.raises(DataError, match=r"the model has \d+ entities and .* has"):
+        larger.evaluate(model, "test")
+
+
+def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
+    data = written(tmp_path / "data", {})
+    task = build(data=data)
+    config, training = model_for(task).config, Training(steps=4, batch_size=32)
+    fit(config, task, training, folder=tmp_path / "run", show=False)
+    fit(config, build(data=data), training, folder=tmp_path / "run", show=False)
+    for file in (tmp_path / "data").iterdir():
+        file.write_text(file.read_text().replace("tree_1\t", "zzz\t"))
+    with pytest.raises(CheckpointError, match="holds another run: its data is"):
+        fit(config, build(data=data), training, folder=tmp_path / "run", show=False)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from formarium.tasks.links.ranking import KnownTails, Ranks, filtered_ranks, rank_queries
+from formarium.tasks.links.ranking import KnownTails, Ranks, batch_of_queries, filtered_ranks, rank_queries
 
 
 def ranks_one_by_one(scores: Tensor, targets: Tensor, known: Tensor) -> tuple[list[int], list[int]]:
@@ -122,3 +122,9 @@ def test_batches_give_the_ranks_of_one_pass(monkeypatch: pytest.MonkeyPatch) -> 
     pieces = rank_queries(score, queries, known)
     assert torch.equal(pieces.optimistic, whole.optimistic)
     assert torch.equal(pieces.pessimistic, whole.pessimistic)
+
+
+def test_batches_of_queries_are_bounded_by_scores_and_by_what_a_model_needs_for_each() -> None:
+    assert batch_of_queries(200) == 4096
+    assert batch_of_queries(40_943) * 40_943 <= 1 << 24
+    assert batch_of_queries(1 << 30) == 1

@@ -100,7 +100,8 @@ class GeodesicAttention(MultiHead):
             if factor is not None:
                 weights = weights * factor
             weights = dropout(weights, self.dropout, self.training)
-            mixed = self.mean(self._grouped(weights, values.to(weights.dtype)))
+            precise = torch.promote_types(weights.dtype, values.dtype)
+            mixed = self.mean(self._grouped(weights.to(precise), values.to(precise)))
         return self._merge(mixed.to(dtype))
 
     def _grouped(self, of_queries: Tensor, of_keys: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ class HyperbolicAttention(GeodesicAttention):
     Scores are -exp(beta_h) times the distance of the points. aggregation: ``midpoint`` takes the gyromidpoint of the
     values and its logarithm; ``tangent`` the plain mean of the values' logarithms, which is the plain mean of values.
     Both divide by s again, and agree as c goes to 0. curvature: c, at the start where it is trainable (then the
-    softplus of a parameter). Points and products are computed in double precision, the rest in that of the tokens.
+    softplus of a parameter). Points, products and midpoints are computed in double precision, the rest in that of the
+    tokens.
     Raises ConfigError unless c > 0.
     """
 
@@ -73,8 +74,7 @@ class HyperbolicAttention(GeodesicAttention):
     def value_features(self, values: Tensor) -> Tensor:
         if self.config.aggregation == "tangent":
             return values
-        lifted = ball.lifted(self._points(values), self.curvature)
-        return lifted.to(torch.promote_types(values.dtype, torch.float32))
+        return ball.lifted(self._points(values), self.curvature)
 
     def mean(self, sums: Tensor) -> Tensor:
         if self.config.aggregation == "tangent":

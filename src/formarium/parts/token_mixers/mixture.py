@@ -142,13 +142,21 @@ class Mixture(TokenMixer):
 
 @contextmanager
 def recorded_shares(model: nn.Module) -> Iterator[list[Tensor]]:
-    """A list that takes the shares (B, T, n) of every router of a model, in the order in which they are asked."""
+    """A list that takes the shares (B, T, n) of a model's routers, in the order in which they are asked.
+
+    Those of mixtures that are branches of another mixture with a router are left out.
+    """
     found: list[Tensor] = []
 
     def record(module: nn.Module, inputs: Any, output: Tensor) -> None:
         found.append(output.detach())
 
-    hooks = [m.register_forward_hook(record) for m in model.modules() if isinstance(m, TokenRouter)]
+    hooks = []
+    inside: tuple[str, ...] = ()
+    for name, module in model.named_modules():
+        if isinstance(module, Mixture) and module.router is not None and not name.startswith(inside):
+            inside = (*inside, f"{name}.")
+            hooks.append(module.router.register_forward_hook(record))
     try:
         yield found
     finally:

@@ -11,7 +11,7 @@ from formarium.config import ConfigError
 from formarium.errors import DataError
 from formarium.models.triple_scorer import TripleScorer
 from formarium.tasks.links.graph import with_reciprocals
-from formarium.tasks.links.ranking import KnownTails
+from formarium.tasks.links.ranking import KnownTails, batch_of_queries
 from formarium.tasks.links.task import TRIPLES
 from formarium.tasks.links.vocabulary import Vocabulary
 
@@ -20,8 +20,9 @@ from formarium.tasks.links.vocabulary import Vocabulary
 class Answer:
     """One way to complete a triple.
 
-    label, name: of the entity or relation. score: of the model, to be compared within one question only. known: whether
-    the completed triple stands in the training data.
+    label, name: of the entity or relation. score: of the model, to be compared within one question only; of a relation
+    the logarithm of the probability of the tail by it, plus that of the head by its reciprocal. known: whether the
+    completed triple stands in the training data.
     """
 
     label: str
@@ -80,7 +81,8 @@ class Completer:
         if relation is None:
             h, t = torch.tensor([words.entity(str(head))]), torch.tensor([words.entity(str(tail))])
             every = torch.arange(count)
-            scores = self.model(h.expand(count), every, t.expand(count)[:, None])[:, 0]
+            # Scores of one relation are no scores of another: compared is how likely each makes the tail, and the head.
+            scores = self._chances(h, every, t) + self._chances(t, every + count, h)
             known = self._known.contain(h, every, t)
             return self._best(scores, known, [(label, label) for label in words.relations], top, only_new)
         asked = torch.tensor([words.relation(relation) + (count if head is None else 0)])
@@ -90,6 +92,12 @@ class Completer:
         known[self._known.of(start, asked)[1]] = True
         names = [(label, words.names.get(label, label)) for label in words.entities]
         return self._best(scores, known, names, top, only_new)
+
+    def _chances(self, heads: Tensor, relations: Tensor, tails: Tensor) -> Tensor:
+        """The logarithm of the probability of a tail among all entities, by each of the relations (R,)."""
+        parts = relations.split(batch_of_queries(len(self.vocabulary.entities)))
+        scores = [self.model(heads.expand(len(some)), some).float().log_softmax(-1)[:, int(tails)] for some in parts]
+        return torch.cat(scores)
 
     @staticmethod
     def _best(scores: Tensor, known: Tensor, names: list[tuple[str, str]], top: int, only_new: bool) -> list[Answer]:

@@ -85,7 +85,7 @@ def graph_shares(model: LinkPredictor, triples: np.ndarray, vocabulary: Vocabula
     questions = torch.from_numpy(with_reciprocals(triples.astype(np.int64), relations)[:, :2])
     device = model.bias.device
     at = (model.head_token, 2 if model.cls is not None else 0)
-    sums: list[list[Tensor]] = []
+    totals: list[Tensor] = []
     counts = torch.zeros(entities + 2 * relations, dtype=torch.float64)
     model.eval()
     for part in questions.split(_QUESTIONS):
@@ -94,8 +94,10 @@ def graph_shares(model: LinkPredictor, triples: np.ndarray, vocabulary: Vocabula
         rows = torch.cat((part[:, 0], part[:, 1] + entities))
         counts.index_add_(0, rows, torch.ones(len(rows), dtype=torch.float64))
         found = [torch.cat([shares[:, i] for i in at]).double().cpu() for shares in recorded]
-        sums.append([torch.zeros(len(counts), len(branches)).double().index_add_(0, rows, layer) for layer in found])
-    total = torch.stack([torch.stack(layer).sum(0) for layer in zip(*sums, strict=True)])
+        totals = totals or [torch.zeros(len(counts), len(branches), dtype=torch.float64) for _ in found]
+        for total, layer in zip(totals, found, strict=True):
+            total.index_add_(0, rows, layer)
+    total = torch.stack(totals)
     asked = counts > 0
     means = (total[:, asked] / counts[asked, None]).numpy()
     back = [f"{label} (back)" for label in vocabulary.relations]

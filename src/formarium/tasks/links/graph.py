@@ -5,9 +5,10 @@ A triple is a row (head, relation, tail) of an array (N, 3).
 
 import gzip
 import itertools
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -48,9 +49,9 @@ def number_triples(
     """The graph of labelled triples, their order kept.
 
     A triple that stands in a split twice counts once. unseen: what happens to evaluation triples with an entity or a
-    relation that training lacks: ``keep`` ranks them (by what no training touched), ``drop`` leaves them, and such
-    entities, out. Notices say how many there were of each, and how many evaluation triples training holds too.
-    Raises DataError where no triples are left to train on.
+    relation that training lacks: ``keep`` ranks them (training met these as wrong answers at most), ``drop`` leaves
+    them, and such entities, out. Notices say how many there were of each, and how many evaluation triples training
+    holds too. Raises DataError where no triples are left to train on.
     """
     splits = {split: _without_duplicates(labelled.get(split, ()), split) for split in SPLITS}
     train = splits["train"]
@@ -65,7 +66,7 @@ def number_triples(
         known = [h in seen_entities and t in seen_entities and r in seen_relations for h, r, t in rows]
         strange = len(rows) - sum(known)
         if strange:
-            fate = "dropped" if unseen == "drop" else "ranked by vectors that no training touched"
+            fate = "dropped" if unseen == "drop" else "ranked all the same, met as wrong answers at most"
             notice(f"{strange} of {len(rows)} {split} triples name what training never saw: they are {fate}")
         if unseen == "drop":
             splits[split] = list(itertools.compress(rows, known))
@@ -92,6 +93,32 @@ def number_triples(
         {} if names is None else names,
         None if parts is None else tuple(parts[label] for label in entities),
     )
+
+
+def renumbered(
+    graph: KnowledgeGraph, entities: Sequence[str], relations: Sequence[str], unseen: Unseen = "keep"
+) -> KnowledgeGraph:
+    """The graph by the numbers of a model that knows these entities and relations.
+
+    unseen: triples that name others are left out where ``drop``; else they are refused by a DataError.
+    """
+    if (graph.entities, graph.relations) == (tuple(entities), tuple(relations)):
+        return graph
+    numbers = [{label: number for number, label in enumerate(labels)} for labels in (entities, relations, entities)]
+    own = graph.entities, graph.relations, graph.entities
+    tables = [np.array([known.get(label, -1) for label in labels]) for known, labels in zip(numbers, own, strict=True)]
+    splits = {}
+    for split, rows in graph.splits.items():
+        found = np.stack([table[rows[:, place]] for place, table in enumerate(tables)], axis=1)
+        known = (found >= 0).all(1)
+        if not known.all() and unseen != "drop":
+            row, place = np.argwhere(found < 0)[0]
+            raise DataError(
+                f"{(~known).sum()} of {len(rows)} {split} triples name what the model does not know, as "
+                f"{own[place][rows[row, place]]!r}; unseen=drop leaves them out"
+            )
+        splits[split] = found[known]
+    return replace(graph, entities=tuple(entities), relations=tuple(relations), splits=splits, parts=None)
 
 
 def split_triples(triples: Iterable[Labelled], share: float, seed: int = 0) -> dict[Split, list[Labelled]]:
@@ -142,7 +169,8 @@ def read_triples(path: Path) -> list[Labelled]:
     A first line that only names these columns is left out. Raises DataError, naming the line, for what is not three
     columns.
     """
-    rows = []
+    rows: list[Labelled] = []
+    named = False
     for number, row in read_columns(path):
         if len(row) != 3:
             raise DataError(
@@ -151,8 +179,9 @@ def read_triples(path: Path) -> list[Labelled]:
             )
         if not all(row):
             raise DataError(f"line {number} of {path} names no {('head', 'relation', 'tail')[row.index('')]}")
-        if number == 1 and tuple(column.lower() for column in row) in _HEADERS:
+        if not rows and not named and tuple(column.lower() for column in row) in _HEADERS:
             notice(f"the first line of {path} names its columns and is left out")
+            named = True
             continue
         rows.append((row[0], row[1], row[2]))
     if not rows:
@@ -164,7 +193,7 @@ def read_names(path: Path) -> dict[str, str]:
     """Readable names by label: two columns separated by tabs; DataError, naming the line, for anything else."""
     rows = read_columns(path)
     for number, row in rows:
-        if len(row) != 2:
+        if len(row) != 2 or not all(row):
             raise DataError(f"line {number} of {path} is not a label and a name separated by a tab")
     return {label: name for _, (label, name) in rows}
 
@@ -174,9 +203,10 @@ def read_columns(path: Path) -> list[tuple[int, list[str]]]:
     try:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
         raise DataError(f"{path} cannot be read as text: {error}") from None
-    lines = enumerate(text.splitlines(), 1)
+    # Other characters that end lines of text may be part of a label.
+    lines = enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1)
     return [(number, [column.strip() for column in line.split("\t")]) for number, line in lines if line.strip()]
 
 

@@ -16,7 +16,7 @@ from formarium.progress import progress
 RankType = Literal["realistic", "optimistic", "pessimistic"]
 # From heads and relations (n,) the scores of all entities (n, E).
 Scorer = Callable[[Tensor, Tensor], Tensor]
-_SCORES = 1 << 24  # of one batch of queries, to bound memory
+_SCORES, _QUERIES = 1 << 24, 1 << 12  # of one batch, to bound memory
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,15 @@ class KnownTails:
         return torch.eq(self._keys[at], wanted)
 
 
+def batch_of_queries(entities: int) -> int:
+    """How many queries are scored against so many entities at a time."""
+    return min(_QUERIES, max(1, _SCORES // max(1, entities)))
+
+
 @torch.no_grad()
 def rank_queries(score: Scorer, queries: Tensor, known: KnownTails, show: bool = False) -> Ranks:
     """Filtered ranks of the tails of queries (n, 3), heads first, among all entities, a batch at a time."""
-    size = max(1, _SCORES // max(1, known.entities))
-    batches = queries.split(size)
+    batches = queries.split(batch_of_queries(known.entities))
     found = []
     with progress("ranking", len(queries) if show else None) as advance:
         for heads, relations, tails in (batch.unbind(1) for batch in batches):

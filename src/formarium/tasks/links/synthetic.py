@@ -28,7 +28,7 @@ class Geometries(BaseConfig):
         """All triples by label, and the part (``tree``, ``cycle`` or ``grid``) of each entity."""
         if min(self.branching, self.depth, self.cycles, self.cycle_length, self.grid) < 0 or self.reach < 1:
             raise ConfigError("the sizes of Geometries are not negative and reach is at least 1")
-        if self.cycles and self.cycle_length <= 2 * self.reach:
+        if self.cycles and 0 < self.cycle_length <= 2 * self.reach:
             raise ConfigError("cycles are longer than twice the reach; else a step back is a step on")
         rows = [*self._tree(), *self._cycles(), *self._grid()]
         if not rows:

@@ -1,5 +1,6 @@
 """Link prediction: which entity completes a triple of a knowledge graph, for any model that scores triples."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from formarium.config import BaseConfig, ConfigError
+from formarium.config import BaseConfig, ConfigError, digest
 from formarium.errors import DataError
 from formarium.files import replacing
 from formarium.models.knowledge_embeddings import ComplEx
@@ -20,10 +21,10 @@ from formarium.models.triple_scorer import TripleScorer
 from formarium.parts.linear import plain_training
 from formarium.tasks.links.cross_entropy import cross_entropy_of_products
 from formarium.tasks.links.datasets import load
-from formarium.tasks.links.graph import KnowledgeGraph, Unseen, with_reciprocals
+from formarium.tasks.links.graph import KnowledgeGraph, Unseen, renumbered, with_reciprocals
 from formarium.tasks.links.ranking import KnownTails, Ranks, RankType, rank_queries
 from formarium.tasks.links.synthetic import Geometries
-from formarium.tasks.links.vocabulary import Vocabulary
+from formarium.tasks.links.vocabulary import ENTITIES, Vocabulary
 from formarium.tasks.task import Metric, Split, Task
 
 Batch = dict[str, Tensor]
@@ -77,17 +78,24 @@ class Links(Task):
             raise ConfigError(f"a graph has at least 2 entities, not {config.entities}")
         if config.negatives < 1 or (config.evaluation_triples is not None and config.evaluation_triples < 1):
             raise ConfigError("negatives and evaluation_triples are at least 1")
+        self._words: Vocabulary | None = None
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def prepare(self) -> None:
         if not len(self.graph.splits["validation"]):
-            raise DataError(f"{self.config.data!r} leaves no triples for validation; raise held_out")
+            # Held out is only what leaves every entity and relation in training.
+            raise DataError(
+                f"{self.config.data!r} has no triples for validation: too few, or each is the only one of an entity or "
+                "relation, or none lie within the part that 'entities' takes"
+            )
 
     @cached_property
     def graph(self) -> KnowledgeGraph:
         """The knowledge graph, read at first use."""
         config = self.config
-        return load(config.data, config.names, config.unseen, config.held_out, config.entities)
+        found = load(config.data, config.names, config.unseen, config.held_out, config.entities)
+        words = self._words
+        return found if words is None else renumbered(found, words.entities, words.relations, config.unseen)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -224,6 +232,12 @@ class Links(Task):
     def rank(self, model: Model, split: Split) -> Ranks:
         """Filtered ranks of a split's triples, first of all tails, then of all heads, in the order of the triples."""
         triples = self.graph.splits[split]
+        of_model, sizes = cast(TripleScorer, model).config, (len(self.graph.entities), len(self.graph.relations))
+        if (of_model.entities, of_model.relations) != sizes:
+            raise DataError(
+                f"the model has {of_model.entities} entities and {of_model.relations} relations, and "
+                f"{self.config.data!r} has {sizes[0]} and {sizes[1]}"
+            )
         if not len(triples):
             raise DataError(f"{self.config.data!r} has no {split} triples")
         limit = self.config.evaluation_triples
@@ -236,6 +250,15 @@ class Links(Task):
         ranks = rank_queries(lambda heads, relations: model(heads, relations).float(), queries, self.known.to(device))
         model.train(was_training)
         return ranks
+
+    def trained(self, model: Model, folder: Path) -> None:
+        if isinstance(model, TripleScorer) and (folder / ENTITIES).is_file():
+            self._words = Vocabulary.load(folder)
+
+    def identity(self) -> str:
+        graph = self.graph
+        triples = hashlib.sha256(np.ascontiguousarray(graph.splits["train"]).tobytes()).hexdigest()
+        return digest([graph.entities, graph.relations, triples])
 
     def save(self, folder: Path) -> None:
         self.vocabulary.save(folder)

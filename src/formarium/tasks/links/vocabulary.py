@@ -4,6 +4,7 @@
 line. The line's number, from 0, is the number of the entity or relation in the model.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -82,11 +83,16 @@ def _grouped(pairs: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
     return found
 
 
+def _folded(text: str) -> str:
+    """Text without case, and with each letter and its marks written in one way."""
+    return unicodedata.normalize("NFC", text).casefold()
+
+
 def _found(text: str, known: Mapping[str, list[int]], what: str, labels: Sequence[str]) -> int:
     numbers = known.get(text)
     if numbers is None:
-        folded = text.casefold()
-        same = {number for name, found in known.items() if name.casefold() == folded for number in found}
+        folded = _folded(text)
+        same = {number for name, found in known.items() if _folded(name) == folded for number in found}
         if not same:
             raise DataError(f"there is no {what} {text!r} in this graph{suggestion(text, known)}")
         numbers = sorted(same)
