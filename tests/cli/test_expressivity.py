@@ -23,6 +23,7 @@ def files(tmp_path: Path) -> dict[str, str]:
         "triangles": (nx.write_graphml, "triangles.graphml", triangles),
         "again": (nx.write_gml, "again.gml", nx.relabel_nodes(nx.cycle_graph(6), {0: 3, 3: 0})),
         "arrows": (nx.write_graphml, "arrows.graphml", nx.cycle_graph(6, create_using=nx.DiGraph)),
+        "neighbours": (nx.write_adjlist, "neighbours.adjlist", nx.cycle_graph(6)),
         "path": (nx.write_edgelist, "path.txt", nx.path_graph(4)),
     }
     for write, name, graph in made.values():
@@ -50,6 +51,20 @@ def test_knows_the_same_graph_in_another_order_and_format(files: dict[str, str])
     found = json.loads(run(files["cycle"], files["again"], "--json", "--seconds", "60"))
     assert found["isomorphic"] is True
     assert all(row["round"] is None for row in found["tests"])
+
+
+def test_lists_of_neighbours_are_read_as_networkx_writes_them(files: dict[str, str]) -> None:
+    found = json.loads(run(files["neighbours"], files["cycle"], "--json"))
+    assert (found["first"]["nodes"], found["first"]["edges"], found["isomorphic"]) == (6, 6, True)
+
+
+def test_a_loop_is_told_by_every_test(files: dict[str, str], tmp_path: Path) -> None:
+    looped = nx.path_graph(4)
+    looped.add_edge(1, 1)
+    nx.write_edgelist(looped, tmp_path / "looped.txt")
+    found = json.loads(run(str(tmp_path / "looped.txt"), files["path"], "--json"))
+    assert found["isomorphic"] is False
+    assert all(row["round"] for row in found["tests"])
 
 
 def test_says_what_is_left_out_and_counts_nodes(files: dict[str, str]) -> None:
@@ -92,6 +107,8 @@ def test_edges_under_any_header_are_read(files: dict[str, str], tmp_path: Path, 
     ("text", "message"),
     [
         ("graph,source,target\na,0,1\nb,1,2\n", "several graphs"),
+        ("0 1 5\n1 2\n2 3\n", "line 2, has 2 entries, and others 3"),
+        ("0 1\n1 2\n2 3 4\n", "line 3, has 3 entries, and others 2"),
         ("0 1 is_a\n1 2 is_a\n", "their weight, not 'is_a'"),
     ],
 )

@@ -92,6 +92,17 @@ def test_words_mean_what_they_meant_in_training(run: Run, tmp_path: Path) -> Non
     assert json.loads(out.read_text())[0]["answer"] == want["answer"]
 
 
+def test_a_run_does_not_go_on_where_words_mean_something_else(
+    run: Run, refused: Callable[..., str], tmp_path: Path
+) -> None:
+    data = tables(tmp_path / "data", "graph", "label")
+    command = ("train", "graphs", "--out", tmp_path / "model", "-s", f"task.data={data}", *SMALL)
+    assert run(*command).status == run(*command).status == 0
+    edges = data / "edges.csv"
+    edges.write_text(edges.read_text().replace("single", "aromatic"))
+    assert "holds another run: its data is" in refused(*command)
+
+
 def test_the_rest_of_one_graph_is_filled_in(run: Run, tmp_path: Path) -> None:
     (tmp_path / "edges.csv").write_text("source,target\n" + "".join(f"p{i},p{(i + 1) % 30}\n" for i in range(30)))
     known = "".join(f"p{i},{i / 30},{'nan' if i % 3 else i}\n" for i in range(30))

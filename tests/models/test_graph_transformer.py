@@ -1,6 +1,7 @@
 """The plain graph Transformer: its size, its symmetries, and that every way to compute it is the same."""
 
 from pathlib import Path
+from typing import Any
 
 import networkx as nx
 import pytest
@@ -112,6 +113,44 @@ def test_graphs_in_a_batch_are_graphs_one_at_a_time(changes: dict[str, object]) 
             torch.testing.assert_close(whole[i, : len(own)], own, atol=1e-10, rtol=1e-10)
         else:
             torch.testing.assert_close(whole[i], own, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("pooling", ["sum", "token"])
+def test_the_virtual_token_keeps_the_mask_of_graphs_as_they_are_collated(pooling: str) -> None:
+    net, graphs = model(token="virtual", pooling=pooling), [one(n, n) for n in (4, 9, 6)]
+    filled = batch(graphs)
+    filled["adjacency"], mask = filled["adjacency"].bool(), filled["mask"].clone()
+    whole = net(**filled)
+    assert torch.equal(filled["mask"], mask)
+    for i, graph in enumerate(graphs):
+        own = net(**{**graph, "adjacency": graph["adjacency"].bool()})[0]
+        torch.testing.assert_close(whole[i], own, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("by_rows", [False, True])
+@pytest.mark.parametrize("token", [None, "cls", "virtual"])
+def test_walks_are_never_made_in_half_precision(
+    token: str | None, by_rows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, graphs = model(token=token).float(), batch([one(8, 1), one(5, 2)])
+    graphs["adjacency"] = graphs["adjacency"].bool()
+    calls: list[tuple[tuple[Any, ...], torch.Tensor]] = []
+
+    def recording(*arguments: Any) -> torch.Tensor:
+        calls.append((arguments, random_walks(*arguments)))
+        return calls[-1][1]
+
+    monkeypatch.setattr(module, "random_walks", recording)
+    if by_rows:
+        monkeypatch.setattr(module, "_LARGE", 2)
+        monkeypatch.setattr(module, "_AT_A_TIME", 3 * 2 * 8 * net._bytes_a_pair())
+        net.pair_memory = 0
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.isfinite(net(**graphs)).all()
+    assert len(calls) > 1 if by_rows else len(calls) == 1
+    for arguments, walks in calls:
+        assert walks.dtype == torch.float32
+        assert torch.equal(walks, random_walks(*arguments))
 
 
 @pytest.mark.parametrize("changes", [EVERY[0], EVERY[-1]], ids=str)

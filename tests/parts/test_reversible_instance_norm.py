@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from formarium.errors import DataError
 from formarium.parts import BatchNorm, ReversibleInstanceNorm
 
 
@@ -39,3 +40,12 @@ def test_batch_norm_takes_all_tokens_of_the_batch_together() -> None:
     torch.testing.assert_close(y.flatten(0, 1).std(0, correction=0), torch.ones(6), atol=1e-4, rtol=0)
     norm.eval()
     torch.testing.assert_close(norm(x[:1])[0], norm(x)[0])
+
+
+@pytest.mark.parametrize("shape", [(6,), (1, 6), (1, 1, 6)])
+def test_batch_norm_learns_of_several_tokens_only(shape: tuple[int, ...]) -> None:
+    norm, x = BatchNorm(6), torch.randn(shape)
+    with pytest.raises(DataError, match="several tokens, and this batch is one"):
+        norm(x)
+    assert norm(torch.randn(1, 2, 6)).isfinite().all()
+    assert norm.eval()(x).shape == x.shape

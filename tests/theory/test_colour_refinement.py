@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from formarium.errors import DataError
 from formarium.parts.stems.random_walk import random_walks
 from formarium.theory import colour_refinement
-from formarium.theory.colour_refinement import TESTS, round_to_tell, rounds_to_tell, stable_colours, walk_colours
+from formarium.theory.colour_refinement import (
+    TESTS,
+    distance_colours,
+    round_to_tell,
+    rounds_to_tell,
+    stable_colours,
+    walk_colours,
+)
 
 
 def adjacency(graph: "nx.Graph[int]") -> np.ndarray:
@@ -121,6 +128,28 @@ def test_differences_far_below_rounding_are_seen() -> None:
     colours = walk_colours(graphs, 24)
     assert colours[0, 0, 0] != colours[1, 0, 0]
     assert walk_colours(graphs, 20)[0, 0, 0] == walk_colours(graphs, 20)[1, 0, 0]  # too short to have been there
+
+
+def test_graphs_that_differ_by_a_loop_are_told_apart() -> None:
+    path = adjacency(nx.path_graph(4))
+    ends, inside, every = (path + np.diag(loops) for loops in ([1, 0, 0, 0], [0, 1, 0, 0], [1, 1, 1, 1]))
+    for test in TESTS:
+        for one, other in ((path, ends), (ends, inside), (path, every)):
+            assert round_to_tell(one, other, test) is not None, test
+
+
+@given(st.integers(1, 9), st.integers(0, 99))
+def test_pairs_have_one_colour_where_they_are_as_far_apart(nodes: int, seed: int) -> None:
+    graph = adjacency(nx.gnp_random_graph(nodes, 0.3, seed=seed))
+    looped = graph + np.diag(np.arange(nodes) % 2)
+    distance = np.array(nx.floyd_warshall_numpy(nx.from_numpy_array(graph)))
+    colours = distance_colours(np.stack((graph, looped)))
+    plain, own = colours[0].ravel(), colours[1].ravel()
+    assert np.array_equal(plain[:, None] == plain, distance.ravel()[:, None] == distance.ravel())
+    away = ~np.diag(np.arange(nodes) % 2 == 1).ravel()
+    assert np.array_equal(own[away], plain[away])  # only nodes with a loop are coloured anew
+    assert len({*own[~away]}) <= 1
+    assert not {*own[~away]} & {*plain}
 
 
 def test_sparse_products_give_the_same_colours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import gzip
 import sys
 import types
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from formarium.models import GraphTransformer, MessagePassing
 from formarium.parts import RandomWalkStem
 from formarium.tasks import Graphs
 from formarium.tasks.graphs.ogb_files import is_ogb, read_ogb
-from formarium.tasks.graphs.sources import load
+from formarium.tasks.graphs.sources import SPLITS, load
 
 STEM = RandomWalkStem.Config(steps=3, frequencies=0, hidden=8, blocks=0)
 MODELS = (GraphTransformer.Config(width=8, depth=1, heads=2, stem=STEM), MessagePassing.Config(width=8, depth=1))
@@ -175,3 +176,99 @@ def test_graphs_of_networkx_from_a_function(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "own_graphs", module)
     splits = load("own_graphs:make", None, 0.2)
     assert [len(splits[s]) for s in ("train", "validation", "test")] == [12, 4, 4]
+
+
+def test_a_split_of_one_graph_of_the_open_graph_benchmark_is_one_of_its_nodes(tmp_path: Path) -> None:
+    raw = tmp_path / "ogbn" / "raw"
+    table(raw, "num-node-list", [[30]])
+    table(raw, "num-edge-list", [[30]])
+    table(raw, "edge", [(i, (i + 1) % 30) for i in range(30)])
+    table(raw, "node-label", [[node % 3] for node in range(30)])
+    numbers = {"train": range(3, 20), "valid": (29, 0), "test": (20, 22, 24)}
+    for split, own in numbers.items():
+        table(tmp_path / "ogbn" / "split" / "time", split, [[number] for number in own])
+    task: Graphs = Graphs.Config(data=str(tmp_path / "ogbn")).build()
+    assert (task.level, task.classes) == ("node", 3)
+    for split, own in zip(SPLITS, numbers.values(), strict=True):
+        assert task._targets(split).tolist() == [number % 3 for number in sorted(own)]
+    batch = next(task.batches(1, seed=0))
+    assert batch.node_targets is not None
+    assert (batch.node_targets[0] >= 0).nonzero()[:, 0].tolist() == list(numbers["train"])
+    trains(task)
+    table(tmp_path / "ogbn" / "split" / "time", "test", [[30]])
+    with pytest.raises(DataError, match="splits 30 nodes and names number 30 in test"):
+        read_ogb(tmp_path / "ogbn")
+
+
+def test_unknown_labels_of_the_open_graph_benchmark_leave_classes_classes(tmp_path: Path) -> None:
+    labels = [float("nan") if number in (3, 10) else number % 2 for number in range(13)]
+    task: Graphs = Graphs.Config(data=str(ogb(tmp_path / "ogbg", labels))).build()
+    assert task.classes == 2
+    assert task._targets("train").tolist() == [0, 1, 0, -1, 0, 1, 0, 1, 0, 1]
+    assert task._targets("validation").tolist() == [-1]
+    assert set(trains(task)) == {"loss", "accuracy", "macro_f1"}
+    half = [float("nan") if number == 3 else number / 2 for number in range(13)]
+    of_numbers: Graphs = Graphs.Config(data=str(ogb(tmp_path / "numbers", half))).build()
+    assert of_numbers.classes is None
+    assert np.isnan(of_numbers._targets("train")).tolist() == [number == 3 for number in range(10)]
+
+
+def citations(columns: int) -> Any:
+    """A ring of papers as torch_geometric has citation networks: one graph with masks of nodes."""
+    place = torch.arange(30)
+    masks = {"train_mask": place < 12, "val_mask": (place >= 12) & (place < 17), "test_mask": place >= 22}
+    if columns > 1:
+        masks = {name: torch.stack((mask, *[~mask] * (columns - 1)), dim=1) for name, mask in masks.items()}
+    geometric = pytest.importorskip("torch_geometric.data")
+    edges = torch.stack((place, (place + 1) % 30))
+    return geometric.Data(x=torch.eye(30), edge_index=edges, y=place % 3, edge_weight=place / 30, **masks)
+
+
+@pytest.mark.parametrize("columns", [1, 10])
+def test_ways_to_split_the_nodes_of_torch_geometric_are_no_splits_of_graphs(
+    monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    pytest.importorskip("torch_geometric")
+    calls: list[dict[str, Any]] = []
+
+    class Kept(list[Any]):
+        def __init__(self, root: str, name: str, split: str = "public", **given: Any) -> None:
+            calls.append({"name": name, "split": split})
+            super().__init__([citations(columns)])
+
+    monkeypatch.setattr("torch_geometric.datasets.Planetoid", Kept)
+    task: Graphs = Graphs.Config(data="pyg:Planetoid(name='Cora')").build()
+    task.prepare()
+    assert calls == [{"name": "Cora", "split": "public"}]
+    assert (task.level, task.classes) == ("node", 3)
+    wanted = {"train": range(12), "validation": range(12, 17), "test": range(22, 30)}
+    assert {s: task._targets(s).tolist() for s in SPLITS} == {s: [i % 3 for i in own] for s, own in wanted.items()}
+    found = task.graphs["train"][0].edge_features
+    assert found is not None
+    assert found.shape == (60, 1)
+    trains(task)
+    load("pyg:Planetoid(name='Cora', split='random')", None, 0.1)
+    assert calls[1:] == [{"name": "Cora", "split": "random"}]
+
+
+@pytest.mark.parametrize("kind", [torch.float, torch.long])
+def test_graphs_of_torch_geometric_without_edges_learn_in_batches_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, kind: torch.dtype
+) -> None:
+    geometric = pytest.importorskip("torch_geometric.data")
+    bare = torch.empty(2, 0, dtype=torch.long)
+
+    class Kept(list[Any]):
+        def __init__(self, root: str) -> None:
+            joined = [data(x=torch.rand(3, 1), edge_attr=torch.ones(4, 2).to(kind), y=torch.rand(1)) for _ in range(6)]
+            alone = {"edge_index": bare, "edge_attr": torch.empty(0, 2).to(kind)}
+            super().__init__(joined + [geometric.Data(x=torch.rand(2, 1), y=torch.rand(1), **alone) for _ in range(6)])
+
+    monkeypatch.setattr("torch_geometric.datasets.QM9", Kept)
+    task: Graphs = Graphs.Config(data="pyg:QM9").build()
+    for config in MODELS:
+        net = task.adapt(config).build()
+        batches = list(islice(task.batches(1, seed=0), 10))
+        assert {bool(batch.adjacency.any()) for batch in batches} == {True, False}
+        assert all(bool(task.loss(net, batch).isfinite()) for batch in batches)
+    trains(task)

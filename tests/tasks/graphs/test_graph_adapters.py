@@ -1,5 +1,7 @@
 """Graphs of other libraries."""
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -86,3 +88,84 @@ def test_torch_geometric() -> None:
     assert rated.link_targets.tolist() == [0.5, 1.0]
     with pytest.raises(DataError, match="needs edge_index"):
         from_torch_geometric(geometric.HeteroData())
+
+
+EDGES = torch.tensor([[0, 1, 1, 2], [1, 0, 2, 1]])
+
+
+def data(nodes: int = 3, edges: torch.Tensor = EDGES, **arrays: Any) -> Any:
+    return pytest.importorskip("torch_geometric.data").Data(num_nodes=nodes, edge_index=edges, **arrays)
+
+
+@pytest.mark.parametrize("kind", [torch.bool, torch.int32, torch.uint8])
+def test_labels_of_torch_geometric_are_classes_with_or_without_a_column(kind: torch.dtype) -> None:
+    whole = from_torch_geometric(data(y=torch.ones(1, 1).to(kind)))
+    of_nodes = from_torch_geometric(data(y=torch.tensor([[0], [1], [0]]).to(kind)))
+    for found, want in ((whole.target, 1), (of_nodes.node_targets, [0, 1, 0])):
+        assert found is not None
+        assert found.dtype == np.int64
+        assert found.tolist() == want
+    assert whole.node_targets is None
+    assert of_nodes.target is None
+
+
+def test_masks_of_torch_geometric_split_nodes_by_their_first_column() -> None:
+    masks = {"train_mask": [1, 0, 0, 0], "val_mask": [0, 1, 0, 0], "test_mask": [0, 0, 1, 0]}
+    flat = {name: torch.tensor(mask).bool() for name, mask in masks.items()}
+    several = {name: torch.stack((mask, ~mask), dim=1) for name, mask in flat.items()}
+    for given in (flat, several, {**several, "test_mask": flat["test_mask"]}):
+        found = from_torch_geometric(data(4, y=torch.tensor([0, 1, 0, 1]), **given)).node_splits
+        assert found is not None
+        assert found.tolist() == [0, 1, 2, -1]
+    assert from_torch_geometric(data(y=torch.tensor([0, 1, 0]))).node_splits is None
+
+
+def test_weights_of_edges_of_torch_geometric_are_features() -> None:
+    weight = torch.tensor([0.5, 0.5, 2.0, 2.0])
+    alone = from_torch_geometric(data(edge_weight=weight))
+    assert alone.edge_types is None
+    assert alone.edge_features is not None
+    assert alone.edge_features[:, 0].tolist() == weight.tolist()
+    for attributes in (torch.rand(4), torch.rand(4, 1), torch.rand(4, 2)):
+        beside = from_torch_geometric(data(edge_weight=weight, edge_attr=attributes)).edge_features
+        assert beside is not None
+        assert np.allclose(beside, torch.cat((attributes.reshape(4, -1), weight[:, None]), dim=1).numpy())
+    typed = from_torch_geometric(data(edge_weight=weight, edge_attr=torch.tensor([1, 1, 2, 2])))
+    assert typed.edge_types is not None
+    assert typed.edge_features is not None
+    assert typed.edge_types[:, 0].tolist() == [1, 1, 2, 2]
+    assert typed.edge_features[:, 0].tolist() == weight.tolist()
+
+
+def test_sparse_features_of_torch_geometric() -> None:
+    found = from_torch_geometric(data(x=torch.eye(3).to_sparse())).node_features
+    assert found is not None
+    assert np.array_equal(found, np.eye(3))
+
+
+def test_what_is_asked_is_decided_by_all_graphs_of_torch_geometric() -> None:
+    five = torch.tensor([[0, 1, 2, 3], [1, 2, 3, 4]])
+    numbers = torch.arange(5) / 2
+    same, other = as_graphs([data(5, five, y=numbers), data(3, y=numbers)])
+    for graph in (same, other):
+        assert graph.node_targets is None
+        assert graph.target is not None
+        assert graph.target.tolist() == numbers.tolist()
+    alone = torch.empty(2, 0, dtype=torch.long)
+    for graph, want in zip(
+        as_graphs([data(1, alone, y=torch.tensor([1])), data(y=torch.tensor([0, 1, 0]))]),
+        ([1], [0, 1, 0]),
+        strict=True,
+    ):
+        assert graph.target is None
+        assert graph.node_targets is not None
+        assert graph.node_targets.tolist() == want
+    ones = as_graphs([data(1, alone, y=torch.tensor([number])) for number in range(2)])
+    assert [int(graph.target) for graph in ones] == [0, 1]  # type: ignore[arg-type]
+    edges, pair = as_graphs([data(y=torch.tensor([5, 5, 6, 6])), data(2, EDGES[:, :2], y=torch.tensor([7, 7]))])
+    assert (edges.node_targets, edges.target) == (None, None)
+    assert edges.link_targets is not None
+    assert edges.link_targets.tolist() == [5, 6]
+    assert (pair.node_targets, pair.target) == (None, None)
+    assert pair.link_targets is not None
+    assert pair.link_targets.tolist() == [7]

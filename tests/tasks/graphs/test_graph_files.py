@@ -11,7 +11,7 @@ from formarium.errors import DataError
 from formarium.tasks.graphs.files import read_graph, read_tables, tables_of
 
 
-@pytest.mark.parametrize("kind", ["graphml", "gml", "g6", "s6", "json", "edgelist", "csv"])
+@pytest.mark.parametrize("kind", ["graphml", "gml", "g6", "s6", "json", "edgelist", "csv", "adjlist"])
 def test_every_format_gives_the_graph_back(kind: str, tmp_path: Path) -> None:
     graph, path = nx.petersen_graph(), tmp_path / f"graph.{kind}"
     write = {
@@ -21,6 +21,7 @@ def test_every_format_gives_the_graph_back(kind: str, tmp_path: Path) -> None:
         "s6": nx.write_sparse6,
         "json": lambda g, p: p.write_text(json.dumps(nx.node_link_data(g, edges="edges"))),
         "edgelist": lambda g, p: nx.write_edgelist(g, p, data=["weight"]),
+        "adjlist": nx.write_adjlist,
         "csv": lambda g, p: p.write_text("source,target\n" + "\n".join(f"{a},{b}" for a, b in g.edges)),
     }
     write[kind](graph, path)
@@ -47,6 +48,8 @@ def test_plain_json(tmp_path: Path) -> None:
         ("a.json", "[[1]]", "not an edge between two nodes"),
         ("a.json", "[]", "a graph without nodes"),
         ("a.txt", "1 2 3 4 5", "line 1, is not an edge"),
+        ("a.txt", "0 1 5\n1 2\n2 3\n", r"line 2, has 2 entries, and others 3: .*\.adjlist"),
+        ("a.txt", "0 1\n1 2 3\n", "line 2, has 3 entries, and others 2"),
         ("a.txt", "# only words about it", "a graph without nodes"),
         ("a.edges", "\udcff", "not a readable list of edges"),
     ],

@@ -14,7 +14,7 @@ from formarium.models import Decoder, GraphTransformer, MessagePassing
 from formarium.tasks import Graphs
 from formarium.tasks.graphs.batch import GraphBatch
 from formarium.tasks.graphs.graph import Graph, make_graph
-from formarium.tasks.graphs.sources import load
+from formarium.tasks.graphs.sources import SPLITS, load
 
 HERE = __name__
 
@@ -349,3 +349,122 @@ def test_few_graphs_are_in_a_batch_once_each() -> None:
     for batch in islice(made.batches(32, seed=0), 5):
         assert batch.targets is not None
         assert sorted(batch.targets.tolist()) == [float(graph.target) for graph in made.graphs["train"]]  # type: ignore[arg-type]
+
+
+def shifted() -> dict[str, list[Graph]]:
+    """Two numbers, whose means lie far apart, in opposite directions from those in training, outside of it."""
+    moved = {"train": 0.0, "validation": 50.0, "test": 50.0}
+    return {s: [ring(3 + i % 5, target=[i % 5 + by, i % 3 - by]) for i in range(15)] for s, by in moved.items()}
+
+
+def saying(made: Graphs, answer: np.ndarray) -> GraphTransformer:
+    """A model that always gives one answer, in the targets' own units."""
+    net = tiny(made)
+    mean, spread = made._scale
+    last = net.head.layers[-1]
+    last.weight.data.zero_()
+    last.bias.data = (torch.from_numpy(answer).float() - mean) / spread
+    return net
+
+
+def test_r2_of_several_targets_is_around_the_mean_of_each() -> None:
+    made = task(data=f"{HERE}:shifted")
+    made.prepare()
+    for split in SPLITS:
+        targets = made._targets(split)
+        found = made.evaluate(saying(made, targets.mean(0)), split, ["r2", "mae"])
+        assert found["r2"] == pytest.approx(0, abs=1e-4)
+        assert found["mae"] == pytest.approx(np.abs(targets - targets.mean(0)).mean(), rel=1e-4)
+    off = np.array([0.0, 2.0])
+    found = made.evaluate(saying(made, targets.mean(0) + off), "test", ["r2", "rmse"])
+    assert found["r2"] == pytest.approx(-np.mean(off**2 / targets.var(0)), rel=1e-3)
+    assert found["rmse"] == pytest.approx(np.sqrt((targets.var(0) + off**2).mean()), rel=1e-4)
+
+
+def test_r2_of_one_target_is_the_share_of_its_variance_that_is_explained() -> None:
+    made = task()
+    made.prepare()
+    net = fit(made, 5)
+    batches = [made._answers(net.eval(), batch)[:2] for batch in made._whole("test")]
+    with torch.no_grad():
+        answers, targets = (torch.cat(rows).double() for rows in zip(*batches, strict=True))
+    rest, whole = (answers - targets).square().sum(), (targets - targets.mean()).square().sum()
+    assert made.evaluate(net, "test", ["r2"])["r2"] == pytest.approx(float(1 - rest / whole), rel=1e-6)
+
+
+def truths() -> list[Graph]:
+    return [ring(n, target=n % 2 == 0) for n in range(3, 15)]
+
+
+def bytes_of_nodes() -> list[Graph]:
+    return [ring(n, node_targets=(np.arange(n) % 3).astype(np.uint8)) for n in range(3, 15)]
+
+
+def short_of_pairs() -> list[Graph]:
+    return [ring(n, links=[(0, 1), (0, 2)], link_targets=np.array([[0], [1]], dtype=np.int32)) for n in range(3, 15)]
+
+
+@pytest.mark.parametrize(("name", "classes"), [("truths", 2), ("bytes_of_nodes", 3), ("short_of_pairs", 2)])
+def test_classes_may_be_truths_and_whole_numbers_of_any_size(name: str, classes: int) -> None:
+    made = task(data=f"{HERE}:{name}")
+    made.prepare()
+    assert made.classes == classes
+    net = tiny(made)
+    made.loss(net, next(made.batches(4, seed=0))).backward()
+    assert 0 <= made.evaluate(net, "test", ["accuracy"])["accuracy"] <= 1  # type: ignore[operator]
+
+
+def far_numbered() -> list[Graph]:
+    return [ring(n, target=(0, 1, 9000)[n % 3]) for n in range(3, 33)]
+
+
+def test_classes_that_are_not_numbered_from_0_are_refused() -> None:
+    with pytest.raises(DataError, match="has 3 classes, numbered up to 9,000: number them from 0"):
+        task(data=f"{HERE}:far_numbered").prepare()
+
+
+def some_known(count: int, unknown: float, **of_each: int) -> list[Graph]:
+    targets = np.full((60, *of_each.values()), unknown)
+    targets[np.random.default_rng(1).permutation(60)[:count]] = np.arange(count).reshape(-1, *[1] * len(of_each)) % 2
+    return [ring(60, node_targets=targets.astype(np.int64) if unknown == -1 else targets)]
+
+
+def five_classes_known() -> list[Graph]:
+    return some_known(5, -1)
+
+
+def five_numbers_known() -> list[Graph]:
+    return some_known(5, np.nan)
+
+
+def five_rows_known() -> list[Graph]:
+    return some_known(5, np.nan, columns=2)
+
+
+def two_known() -> list[Graph]:
+    return some_known(2, -1)
+
+
+def five_pairs_known() -> list[Graph]:
+    known = np.where(np.arange(60) % 12, -1, np.arange(60) // 12 % 2)
+    return [ring(60, links=[(i, (i + 2) % 60) for i in range(60)], link_targets=known)]
+
+
+@pytest.mark.parametrize("name", ["five_classes_known", "five_numbers_known", "five_rows_known", "five_pairs_known"])
+def test_of_few_known_nodes_or_pairs_every_split_has_one(name: str) -> None:
+    made = task(data=f"{HERE}:{name}")
+    made.prepare()
+    found = {split: made._targets(split) for split in SPLITS}
+    known = {
+        s: int((np.nan_to_num(rows.reshape(len(rows), -1), nan=-1) >= 0).all(1).sum()) for s, rows in found.items()
+    }
+    assert known == {"train": 3, "validation": 1, "test": 1}
+    assert len(found["validation"]) == len(found["test"]) == 1
+    net = tiny(made)
+    for split in SPLITS:
+        assert np.isfinite(made.evaluate(net, split, ["loss"])["loss"])
+
+
+def test_a_graph_of_too_few_known_nodes_is_refused() -> None:
+    with pytest.raises(DataError, match="2 nodes are known, too few to hold some out"):
+        task(data=f"{HERE}:two_known").prepare()

@@ -64,11 +64,51 @@ def test_relabelling_there_and_back_is_nothing(nodes: int, seed: int) -> None:
         ({"nodes": 2, "edges": [], "links": [(0, 1)], "link_targets": [1, 2]}, "asked about 1 links and targets of 2"),
         ({"nodes": 2, "edges": [], "links": [(0, 2)], "link_targets": [1]}, "asked about node 2"),
         ({"nodes": 2, "edges": [], "links": [(0, 1)]}, "links without targets"),
+        ({"nodes": 4, "edges": [[0, 1, 2], [1, 2, 3]]}, r"edges .* not of the shape \(2, 3\); turn them over"),
+        ({"nodes": 4, "edges": [0, 1, 1, 2]}, r"edges .* rows of two nodes, not of the shape \(4,\)$"),
+        ({"nodes": 4, "edges": [(0, 1, 2)]}, r"edges .* rows of two nodes, not of the shape \(1, 3\)$"),
+        ({"nodes": 2, "edges": [(0, 0.5)]}, "edges .* are between numbers of nodes, which are whole"),
+        (
+            {"nodes": 4, "edges": [], "links": [[0, 1, 2], [1, 2, 3]], "link_targets": [0, 1]},
+            r"links .* not of the shape \(2, 3\); turn them over",
+        ),
+        ({"nodes": 2, "edges": [], "links": [(0, 0.5)], "link_targets": [1]}, "links .* which are whole"),
+        ({"nodes": 2, "edges": [], "target": "cat"}, "targets of the graph 'g' are words; number the classes"),
+        ({"nodes": 2, "edges": [], "node_targets": ["cat", "dog"]}, "are words; number the classes"),
+        ({"nodes": 2, "edges": [], "links": [(0, 1)], "link_targets": ["far"]}, "are words; number the classes"),
+        ({"nodes": 2, "edges": [], "node_types": ["C", "N"]}, "of nodes .* are numbers, .* not .*'C'"),
+        ({"nodes": 2, "edges": [(0, 1)], "edge_types": [["single"]]}, "of edges .* are numbers, .* not .*'single'"),
+        ({"nodes": 2, "edges": [], "node_features": ["long", "short"]}, "are numbers, .* not .*'long'"),
+        ({"nodes": 2, "edges": [], "node_types": [0, 3_000_000_000]}, "numbered from 0 on, and one is 3,000,000,000"),
+        ({"nodes": 2, "edges": [(0, 1)], "edge_types": [3e9]}, "numbered from 0 on, and one is 3,000,000,000"),
     ],
 )
 def test_refuses_in_a_sentence(given_: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         make_graph(name="g", **given_)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [np.bool_, np.int32, np.uint8, np.int64])
+def test_labels_of_every_kind_are_classes_of_one(kind: type) -> None:
+    labels = np.array([[0], [1], [1]], dtype=kind)
+    pairs = [(0, 1), (1, 2), (0, 2)]
+    graph = make_graph(3, pairs, target=labels[1], node_targets=labels, links=pairs, link_targets=labels[:, 0])
+    for found, want in ((graph.target, 1), (graph.node_targets, [0, 1, 1]), (graph.link_targets, [0, 1, 1])):
+        assert found is not None
+        assert found.dtype == np.int64
+        assert found.tolist() == want
+    several = make_graph(3, pairs, target=[0.5, 1.5], node_targets=np.ones((3, 2)))
+    assert several.target is not None
+    assert several.target.shape == (2,)
+    assert several.node_targets is not None
+    assert several.node_targets.shape == (3, 2)
+
+
+def test_relabelling_moves_splits_along() -> None:
+    graph = make_graph(3, [(0, 1)], node_splits=[0, 1, -1])
+    moved = graph.relabelled(np.array([2, 0, 1])).node_splits
+    assert moved is not None
+    assert moved.tolist() == [-1, 0, 1]
 
 
 def test_widths_are_those_of_all_graphs() -> None:

@@ -1,7 +1,7 @@
 """Answers about graphs, about their nodes, and about pairs of nodes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from formarium.config import BaseConfig, ConfigError
+from formarium.config import BaseConfig, ConfigError, digest
 from formarium.errors import DataError
 from formarium.models.graph_transformer import GraphTransformer
 from formarium.models.message_passing import MessagePassing
@@ -299,6 +299,10 @@ class Graphs(Task):
         graphs = self.graphs[split]
         for numbers in batches_by_size(graphs):
             yield self._batch([graphs[i] for i in numbers], split)
+
+    def identity(self) -> str | None:
+        meaning = meaning_of(self.config.data)
+        return None if meaning is None else digest({kind: asdict(columns) for kind, columns in meaning.items()})
 
     def trained(self, model: Model, folder: Path) -> None:
         if (folder / ASKED).is_file():  # absent beside models of before

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from formarium.config import BaseConfig, ConfigError
+from formarium.config import BaseConfig, ConfigError, digest
 from formarium.errors import DataError
 from formarium.files import read_object, write_json
 from formarium.models.model import Model
@@ -210,6 +210,9 @@ class Images(Task):
         finally:
             model.train(was_training)
         return {"loss": loss / count, "accuracy": hits / count}
+
+    def identity(self) -> str:
+        return digest(self.source.classes)
 
     def save(self, folder: Path) -> None:
         pixels = {"size": self.size, "mean": 0.5, "deviation": 0.5}
