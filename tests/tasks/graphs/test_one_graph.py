@@ -118,3 +118,21 @@ def test_widths_are_those_of_all_graphs() -> None:
     assert (found.node_types, found.edge_types, found.node_features, found.edge_features) == ((4, 3), (), 0, 2)
     with pytest.raises(DataError, match="some graphs have 0 and some 2 node types"):
         widths([one, make_graph(1, [])])
+
+
+@pytest.mark.parametrize(
+    ("given_", "message"),
+    [
+        ({"edges": [(0, 1), (1,)]}, "are rows of two nodes each"),
+        ({"edges": [(0, float("nan"))]}, "numbers of nodes, which are whole"),
+        ({"edges": [("a", "b")]}, "numbers of nodes, which are whole"),
+        ({"edges": [], "node_splits": [0, 1, 2]}, "has 2 nodes and splits of 3"),
+        ({"edges": [], "target": np.array("a", dtype=object)}, "are words"),
+        ({"edges": [], "node_targets": np.array(["a", "b"], dtype=object)}, "are words"),
+        ({"edges": [], "node_types": [0, float("nan")]}, "whole numbers from 0"),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_is_of_another_form_is_refused_in_a_sentence(given_: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        make_graph(2, **given_)  # type: ignore[arg-type]

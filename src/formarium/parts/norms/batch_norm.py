@@ -28,6 +28,8 @@ class BatchNorm(Norm):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training and x.numel() == x.shape[-1]:
-            raise DataError("batch normalisation learns from the spread of several tokens, and this batch is one")
+            raise DataError(
+                "batch normalisation learns from the spread of several tokens, and this batch has one; take larger ones"
+            )
         normed: Tensor = self.norm(x.reshape(-1, x.shape[-1]))
         return normed.view_as(x)

@@ -82,7 +82,10 @@ def from_torch_geometric(data: "Data", places: bool = False, level: Level | None
             kind = "features" if values.is_floating_point() else "types"
             given[f"{what}_{kind}"] = values.detach().to_dense().cpu().numpy()
     if getattr(data, "edge_weight", None) is not None:
-        weight = data.edge_weight.detach().cpu().numpy().reshape(len(ends), 1)
+        weight = data.edge_weight.detach().cpu().numpy()
+        if weight.size != len(ends):
+            raise DataError(f"a torch_geometric graph has {len(ends)} edges and weights of {weight.size}")
+        weight = weight.reshape(-1, 1)
         found = given.get("edge_features", np.empty((len(ends), 0))).reshape(len(ends), -1)
         given["edge_features"] = np.concatenate((found, weight), axis=1)
     if getattr(data, "train_mask", None) is not None:
@@ -134,6 +137,8 @@ def _split_by_masks(data: "Data", nodes: int) -> np.ndarray:
     splits = np.full(nodes, -1)
     for number, name in enumerate(("train_mask", "val_mask", "test_mask")):
         mask = getattr(data, name, None)
+        if mask is not None and len(mask) != nodes:
+            raise DataError(f"a torch_geometric graph has {nodes} nodes and a {name} of {len(mask)}")
         if mask is not None:
             splits[mask.cpu().numpy().reshape(nodes, -1)[:, 0].astype(bool)] = number
     return splits

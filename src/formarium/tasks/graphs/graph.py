@@ -115,6 +115,9 @@ def make_graph(
         raise DataError(f"{what} has links without targets of them, or targets without links")
     if node_names is not None and len(node_names) != nodes:
         raise DataError(f"{what} has {nodes} nodes and names of {len(node_names)}")
+    splits = None if node_splits is None else np.asarray(node_splits, dtype=np.int64)
+    if splits is not None and splits.shape != (nodes,):
+        raise DataError(f"{what} has {nodes} nodes and splits of {splits.size}")
     of_edges = [_rows(values, len(ends), kind, "edges", what) for values, kind in _typed(edge_types, edge_features)]
     of_nodes = [_rows(values, nodes, kind, "nodes", what) for values, kind in _typed(node_types, node_features)]
     both = np.concatenate((ends, ends[:, ::-1]))
@@ -133,7 +136,7 @@ def make_graph(
         asked,
         None if asked is None else _targets(link_targets, len(asked), what, "is asked about", "links"),
         None if node_names is None else tuple(node_names),
-        None if node_splits is None else np.asarray(node_splits, dtype=np.int64),
+        splits,
     )
 
 
@@ -143,16 +146,18 @@ def _typed(types: ArrayLike | None, features: ArrayLike | None) -> list[tuple[Ar
 
 def _pairs_of(values: ArrayLike, what: str, of: str) -> Integers:
     """Rows of two nodes; DataError for another shape, such as two rows of all ends."""
-    rows = np.asarray(values)
+    try:
+        rows = np.asarray(values)
+    except ValueError:  # rows of several lengths
+        raise DataError(f"{of} of {what} are rows of two nodes each") from None
     if not rows.size:
         return np.zeros((0, 2), dtype=np.int64)
     if rows.ndim != 2 or rows.shape[1] != 2:
         hint = "; turn them over" if rows.ndim == 2 and len(rows) == 2 else ""
         raise DataError(f"{of} of {what} are rows of two nodes, not of the shape {rows.shape}{hint}")
-    whole = rows.astype(np.int64)
-    if (whole != rows).any():
+    if rows.dtype.kind not in "iuf" or not np.isfinite(rows).all() or (rows % 1 != 0).any():
         raise DataError(f"{of} of {what} are between numbers of nodes, which are whole")
-    return whole
+    return rows.astype(np.int64)
 
 
 def _targets(values: ArrayLike | None, count: int, what: str, has: str, of: str) -> NDArray[Any]:
@@ -165,7 +170,7 @@ def _targets(values: ArrayLike | None, count: int, what: str, has: str, of: str)
 def _answers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> NDArray[Any]:
     """Targets, those that are one number each without an axis for it; classes as integers of one kind."""
     rows = np.asarray(values)
-    if rows.dtype.kind in "US":
+    if rows.dtype.kind in "US" or (rows.dtype.kind == "O" and any(isinstance(x, str) for x in rows.reshape(-1))):
         raise DataError(f"targets of {what} are words; number the classes from 0, or use tables, which take words")
     if rows.shape == (*shape, 1):
         rows = rows[..., 0]
@@ -185,9 +190,9 @@ def _rows(values: ArrayLike | None, count: int, kind: Any, of: str, what: str) -
         raise DataError(f"{what} has {count} {of} and features of {len(rows) if rows.ndim else 0}")
     if rows.dtype.kind in "USO":
         raise DataError(
-            f"what is known of {of} of {what} are numbers, of categories whole ones from 0, not {rows[0, 0]!r}"
+            f"what is known of {of} of {what} are numbers, of categories whole ones from 0, not {str(rows[0, 0])!r}"
         )
-    if kind is np.int64 and (rows != rows.astype(np.int64)).any():
+    if kind is np.int64 and not (np.isfinite(rows).all() and (rows % 1 == 0).all()):
         raise DataError(f"categories of {of} of {what} are whole numbers from 0")
     rows = rows.astype(kind)
     if kind is np.int64 and len(rows) and rows.min() < 0:
