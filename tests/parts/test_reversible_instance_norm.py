@@ -45,7 +45,7 @@ def test_batch_norm_takes_all_tokens_of_the_batch_together() -> None:
 @pytest.mark.parametrize("shape", [(6,), (1, 6), (1, 1, 6)])
 def test_batch_norm_learns_of_several_tokens_only(shape: tuple[int, ...]) -> None:
     norm, x = BatchNorm(6), torch.randn(shape)
-    with pytest.raises(DataError, match="several tokens, and this batch is one"):
+    with pytest.raises(DataError, match="several tokens, and this batch has one"):
         norm(x)
     assert norm(torch.randn(1, 2, 6)).isfinite().all()
     assert norm.eval()(x).shape == x.shape
