@@ -156,6 +156,10 @@ def test_pictures(run: Run, refused: Callable[..., str], tmp_path: Path) -> None
     (alone,) = answers(run, model, pictures / "light" / "3.png")
     assert alone["answer"] == found[11]["answer"]
     assert float(alone["probability"]) == pytest.approx(float(found[11]["probability"]), abs=2e-6)
+    assert run("evaluate", model, "-s", f"data={pictures}").status == 0
+    (pictures / "light").rename(pictures / "pale")
+    assert "class 1 of the model is 'light', and" in refused("evaluate", model)
+    (pictures / "pale").rename(pictures / "light")
     assert "there is no picture" in refused("predict", model, tmp_path / "nowhere.png")
     (tmp_path / "empty").mkdir()
     assert "there are no pictures in" in refused("predict", model, tmp_path / "empty")

@@ -60,6 +60,7 @@ class Images(Task):
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config = config or self.Config()
+        self._learned: tuple[str, ...] | None = None
         if config.size is not None and config.size < 1:
             raise ConfigError("the side of an image is at least one pixel")
         if config.zoom is not None and not 1 <= config.zoom <= 4:
@@ -147,6 +148,11 @@ class Images(Task):
         classes = cast(Vision, model).config.classes
         if classes != len(self.source.classes):
             raise ConfigError(f"the data have {len(self.source.classes)} classes, but the model tells {classes} apart")
+        if self._learned is not None and self._learned != self.source.classes:
+            both = list(zip(self._learned, self.source.classes, strict=True))
+            place = next(number for number, (own, other) in enumerate(both) if own != other)
+            own, other = both[place]
+            raise DataError(f"class {place} of the model is {own!r}, and {self.config.data!r} has {other!r} there")
         names = list(metrics) or [self.headline]
         self.check(names)
         results: dict[str, Metric] = {}
@@ -214,17 +220,17 @@ class Images(Task):
     def identity(self) -> str:
         return digest(self.source.classes)
 
+    def trained(self, model: Model, folder: Path) -> None:
+        if (folder / _KEPT).is_file():
+            self._learned = _learned(folder)[0]
+
     def save(self, folder: Path) -> None:
         pixels = {"size": self.size, "mean": 0.5, "deviation": 0.5}
         write_json(Path(folder) / _KEPT, {"classes": list(self.source.classes), "pixels": pixels})
 
     @torch.no_grad()
     def predict(self, model: Model, folder: Path, data: str, every_class: bool = False) -> Iterator[dict[str, Any]]:
-        kept = read_object(folder / _KEPT, "account of the classes of a model of images")
-        try:
-            classes, size = list(kept["classes"]), int(kept["pixels"]["size"])
-        except (KeyError, TypeError, ValueError):
-            raise DataError(f"{folder / _KEPT} is damaged or of another version") from None
+        classes, size = _learned(folder)
         path = Path(data).expanduser()
         files = picture_files(path) if path.is_dir() else [path]
         if not files or not path.exists():
@@ -238,6 +244,15 @@ class Images(Task):
                 for row, number in enumerate(chunk):
                     yield {"file": str(files[number]), **{name: column[row] for name, column in said.items()}}
                 advance(len(chunk))
+
+
+def _learned(folder: Path) -> tuple[tuple[str, ...], int]:
+    """The classes that a model was taught, and the side of the squares; DataError where they were not kept whole."""
+    kept = read_object(folder / _KEPT, "account of the classes of a model of images")
+    try:
+        return tuple(map(str, kept["classes"])), int(kept["pixels"]["size"])
+    except (KeyError, TypeError, ValueError):
+        raise DataError(f"{folder / _KEPT} is damaged or of another version") from None
 
 
 def _viewed(
