@@ -150,9 +150,9 @@ class Images(Task):
             raise ConfigError(f"the data have {len(self.source.classes)} classes, but the model tells {classes} apart")
         if self._learned is not None and self._learned != self.source.classes:
             both = list(zip(self._learned, self.source.classes, strict=True))
-            place = next(number for number, (own, other) in enumerate(both) if own != other)
-            own, other = both[place]
-            raise DataError(f"class {place} of the model is {own!r}, and {self.config.data!r} has {other!r} there")
+            place = next(number for number, (mine, theirs) in enumerate(both) if mine != theirs)
+            mine, theirs = both[place]
+            raise DataError(f"class {place} of the model is {mine!r}, and {self.config.data!r} has {theirs!r} there")
         names = list(metrics) or [self.headline]
         self.check(names)
         results: dict[str, Metric] = {}
