@@ -100,7 +100,7 @@ def test_a_run_does_not_go_on_where_words_mean_something_else(
     assert run(*command).status == run(*command).status == 0
     edges = data / "edges.csv"
     edges.write_text(edges.read_text().replace("single", "aromatic"))
-    assert "holds another run: its data is" in refused(*command)
+    assert "holds another run: it learned from other data" in refused(*command)
 
 
 def test_the_rest_of_one_graph_is_filled_in(run: Run, tmp_path: Path) -> None:

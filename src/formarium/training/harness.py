@@ -52,6 +52,7 @@ CHECKPOINT = "checkpoint.ckpt"
 RUN = "run.json"
 RESULT = "result.json"
 HISTORY = "history.csv"
+DATA = "data"  # a digest of what a run learns from
 WHERE = "folder"  # from which a run was started, and from which relative paths in it are read
 
 
@@ -118,7 +119,7 @@ def fit(
         "seed": seed,
     }
     if (identity := task.identity()) is not None:
-        spec["data"] = identity
+        spec[DATA] = identity
     done = _open(folder, spec)
     if done is not None:
         assert folder is not None
@@ -192,7 +193,10 @@ def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
             raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
         return None
     kept = read_object(folder / RUN, "description of a run")
-    if difference := _difference(spec, {k: v for k, v in kept.items() if k != WHERE}):
+    difference = _difference(spec, {k: v for k, v in kept.items() if k != WHERE})
+    if difference:
+        if difference.startswith(f"its {DATA} "):  # a digest says nothing to a reader
+            difference = "it learned from other data under the same name"
         if (folder / CHECKPOINT).exists() or (folder / RESULT).exists():
             raise CheckpointError(f"{folder} holds another run: {difference}; choose another folder, or delete it")
     elif (folder / RESULT).exists():
