@@ -293,8 +293,8 @@ CARD = Card(
             "WN18RR",
             _WORDNET,
             " Stopped after 500 steps of the laptop's 2,000 (--steps 500), CAT was 15 % (7 to 22) above the flat branch: "
-            "it gets there sooner, not further. These trainings have AdamW's beta2 at 0.95; one run of the whole of WN18RR needed "
-            "0.999, which larger scales have.",
+            "it gets there sooner, not further. These trainings have AdamW's beta2 at 0.95; one run of the whole of "
+            "WN18RR needed 0.999, which larger scales have.",
         ),
         Claim(
             key="mixed-structure",
