@@ -1,5 +1,7 @@
 """Commands as a person types them, in this process or in one of their own."""
 
+import csv
+import io
 import os
 import subprocess
 import sys
@@ -102,3 +104,15 @@ def trained(short: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "tokens/s; loss 5." in first
     assert last == f"model: {out.resolve()}"
     return out
+
+
+@pytest.fixture
+def answers(run: Run) -> Callable[..., list[dict[str, str]]]:
+    """Calls ``predict``: the rows that it prints."""
+
+    def called(*arguments: object) -> list[dict[str, str]]:
+        done = run("predict", *arguments)
+        assert done.status == 0, done
+        return list(csv.DictReader(io.StringIO(done.out)))
+
+    return called

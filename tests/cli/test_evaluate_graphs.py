@@ -1,7 +1,6 @@
 """``formarium evaluate`` of a model of graphs on other data: measured as the model was asked."""
 
 import csv
-import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +13,7 @@ from formarium.tasks import Graphs
 from formarium.tasks.graphs.graph import Graph, make_graph
 
 Run = Callable[..., Any]
+Answers = Callable[..., list[dict[str, str]]]
 HERE = __name__
 SMALL = ("-s", "steps=2", "-s", "model.width=8", "-s", "model.heads=2", "-s", "model.depth=1")
 KEYS = {"graph": ("graph",), "node": ("graph", "node"), "pair": ("graph", "source", "target")}
@@ -84,19 +84,15 @@ def measured(run: Run, model: Path, data: object, *arguments: object) -> dict[st
     return found
 
 
-def answers(run: Run, *arguments: object) -> list[dict[str, str]]:
-    done = run("predict", *arguments)
-    assert done.status == 0, done
-    return list(csv.DictReader(io.StringIO(done.out)))
-
-
 @pytest.mark.parametrize("asked", ["label", "target_heat"])
 @pytest.mark.parametrize("level", ["graph", "node", "pair"])
-def test_other_data_are_measured_as_they_are_answered(run: Run, tmp_path: Path, level: str, asked: str) -> None:
+def test_other_data_are_measured_as_they_are_answered(
+    run: Run, answers: Answers, tmp_path: Path, level: str, asked: str
+) -> None:
     model = trained(run, tmp_path / "model", tables(tmp_path / "data", level, asked))
     numbers = range(0, 30, 2 if level == "graph" else 6)  # single bonds alone; of graphs, all classes
     other = turned(tables(tmp_path / "other", level, asked, numbers))
-    said = answers(run, model, other, *(["--probabilities"] if asked == "label" else []))
+    said = answers(model, other, *(["--probabilities"] if asked == "label" else []))
     truth = read(other / f"{TABLE[level]}.csv")
     assert [[row[k] for k in KEYS[level]] for row in said] == [[row[k] for k in KEYS[level]] for row in truth]
     task: Graphs = Graphs.Config(data=str(other)).build()
@@ -133,15 +129,13 @@ def test_the_data_of_the_training_are_measured_as_ever(run: Run, tmp_path: Path)
     assert measured(run, model, data) == pytest.approx(found, rel=1e-6)
 
 
-def test_fewer_classes_keep_their_names(run: Run, tmp_path: Path) -> None:
+def test_fewer_classes_keep_their_names(run: Run, answers: Answers, tmp_path: Path) -> None:
     model = trained(run, tmp_path / "model", tables(tmp_path / "data", "graph", "label"))
     odd = tables(tmp_path / "odd", "graph", "label", range(0, 40, 3))
     assert {row["label"] for row in read(odd / "graphs.csv")} == {"odd"}
     task: Graphs = Graphs.Config(data=str(odd)).build()
     names = {graph.name for graph in task.graphs["validation"]}
-    shares = [
-        float(row["probability_odd"]) for row in answers(run, model, odd, "--probabilities") if row["graph"] in names
-    ]
+    shares = [float(row["probability_odd"]) for row in answers(model, odd, "--probabilities") if row["graph"] in names]
     found = measured(run, model, odd, "--metric", "loss")
     assert found == {"loss": pytest.approx(-np.log(shares).mean(), abs=1e-5)}
 

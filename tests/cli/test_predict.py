@@ -1,7 +1,6 @@
 """``formarium predict``: answers about other data, read as those that the model learned from."""
 
 import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from formarium.tasks import Graphs
 from formarium.tasks.graphs.sources import SPLITS
 
 Run = Callable[..., Any]
+Answers = Callable[..., list[dict[str, str]]]
 SMALL = ("-s", "steps=2", "-s", "model.width=8", "-s", "model.heads=2", "-s", "model.depth=1")
 
 
@@ -44,19 +44,15 @@ def tables(folder: Path, level: str, asked: str, numbers: range = range(40)) -> 
     return folder
 
 
-def answers(run: Run, *arguments: object) -> list[dict[str, str]]:
-    done = run("predict", *arguments)
-    assert done.status == 0, done
-    return list(csv.DictReader(io.StringIO(done.out)))
-
-
 @pytest.mark.parametrize("asked", ["label", "target_heat"])
 @pytest.mark.parametrize("level", ["graph", "node", "pair"])
-def test_answers_are_those_that_are_measured(run: Run, tmp_path: Path, level: str, asked: str) -> None:
+def test_answers_are_those_that_are_measured(
+    run: Run, answers: Answers, tmp_path: Path, level: str, asked: str
+) -> None:
     """What is worked out of the printed answers is what ``evaluate`` measures."""
     data = tables(tmp_path / "data", level, asked)
     assert run("train", "graphs", "--out", tmp_path / "model", "-s", f"task.data={data}", *SMALL).status == 0
-    found = answers(run, tmp_path / "model", data)
+    found = answers(tmp_path / "model", data)
     task: Graphs = Graphs.Config(data=str(data)).build()
     keys = {"graph": ("graph",), "node": ("graph", "node"), "pair": ("graph", "source", "target")}[level]
     assert list(found[0]) == [*keys, *(("answer", "probability") if asked == "label" else (asked,))]
@@ -73,15 +69,15 @@ def test_answers_are_those_that_are_measured(run: Run, tmp_path: Path, level: st
         assert measured["mae"] == pytest.approx(np.mean(errors), rel=1e-4)
 
 
-def test_words_mean_what_they_meant_in_training(run: Run, tmp_path: Path) -> None:
+def test_words_mean_what_they_meant_in_training(run: Run, answers: Answers, tmp_path: Path) -> None:
     """One graph alone, which has not all the words and columns in another order, is answered as among all."""
     data = tables(tmp_path / "data", "graph", "label")
     assert run("train", "graphs", "--out", tmp_path / "model", "-s", f"task.data={data}", *SMALL).status == 0
-    among_all = answers(run, tmp_path / "model", data, "--probabilities")
+    among_all = answers(tmp_path / "model", data, "--probabilities")
     alone = tables(tmp_path / "alone", "graph", "", range(7, 8))  # double bonds alone
     rows = [line.split(",") for line in (alone / "nodes.csv").read_text().splitlines()]
     (alone / "nodes.csv").write_text("\n".join(",".join(row[i] for i in (3, 1, 2, 0)) for row in rows) + "\n")
-    (one,) = answers(run, tmp_path / "model", alone, "--probabilities")
+    (one,) = answers(tmp_path / "model", alone, "--probabilities")
     want = among_all[7]
     assert one["answer"] == want["answer"]
     for name in ("probability", "probability_even", "probability_odd"):
@@ -103,22 +99,22 @@ def test_a_run_does_not_go_on_where_words_mean_something_else(
     assert "holds another run: it learned from other data" in refused(*command)
 
 
-def test_the_rest_of_one_graph_is_filled_in(run: Run, tmp_path: Path) -> None:
+def test_the_rest_of_one_graph_is_filled_in(run: Run, answers: Answers, tmp_path: Path) -> None:
     (tmp_path / "edges.csv").write_text("source,target\n" + "".join(f"p{i},p{(i + 1) % 30}\n" for i in range(30)))
     known = "".join(f"p{i},{i / 30},{'nan' if i % 3 else i}\n" for i in range(30))
     (tmp_path / "nodes.csv").write_text(f"node,x,target\n{known}")
     data = f"task.data={tmp_path / 'edges.csv'}"
     assert run("train", "graphs", "--out", tmp_path / "model", "-s", data, *SMALL).status == 0
-    found = answers(run, tmp_path / "model", tmp_path / "edges.csv")
+    found = answers(tmp_path / "model", tmp_path / "edges.csv")
     assert [row["node"] for row in found] == [f"p{i}" for i in range(30)]
     assert all(np.isfinite(float(row["target"])) for row in found)
 
 
-def test_graphs_of_other_kinds(run: Run, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_graphs_of_other_kinds(run: Run, answers: Answers, refused: Callable[..., str], tmp_path: Path) -> None:
     data = ("-s", "task.data=multisets", "--model", "MessagePassing")
     assert run("train", "graphs", "--out", tmp_path / "model", *data, "-s", "steps=2").status == 0
     task: Graphs = Graphs.Config(data="multisets").build()
-    every = answers(run, tmp_path / "model", "multisets")
+    every = answers(tmp_path / "model", "multisets")
     assert len(every) == sum(len(task.graphs[split]) for split in SPLITS)
     assert {row["answer"] for row in every} <= {str(number) for number in range(task.classes or 0)}
     data = tables(tmp_path / "data", "graph", "")
@@ -132,7 +128,7 @@ def test_graphs_of_other_kinds(run: Run, refused: Callable[..., str], tmp_path: 
     assert "nodes had 1 categories in training, and have 0" in refused("predict", tmp_path / "model", "atlas")
 
 
-def test_pictures(run: Run, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_pictures(run: Run, answers: Answers, refused: Callable[..., str], tmp_path: Path) -> None:
     from PIL import Image
 
     random = np.random.default_rng(0)
@@ -146,14 +142,14 @@ def test_pictures(run: Run, refused: Callable[..., str], tmp_path: Path) -> None
     assert (
         run("train", "images", "--out", model, "-s", f"task.data={pictures}", "-s", "task.size=16", *SMALL).status == 0
     )
-    found = answers(run, model, pictures, "--probabilities")
+    found = answers(model, pictures, "--probabilities")
     assert [Path(row["file"]).name for row in found] == 2 * [f"{number}.png" for number in range(8)]
     for row in found:
         shares = [float(row[f"probability_{name}"]) for name in ("dark", "light")]
         assert sum(shares) == pytest.approx(1, abs=2e-6)
         assert row["answer"] == ("dark", "light")[int(np.argmax(shares))]
         assert float(row["probability"]) == max(shares)
-    (alone,) = answers(run, model, pictures / "light" / "3.png")
+    (alone,) = answers(model, pictures / "light" / "3.png")
     assert alone["answer"] == found[11]["answer"]
     assert float(alone["probability"]) == pytest.approx(float(found[11]["probability"]), abs=2e-6)
     assert run("evaluate", model, "-s", f"data={pictures}").status == 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from formarium.config import BaseConfig, ConfigError
+from formarium.errors import DataError
 from formarium.models.model import Model
 
 
@@ -31,6 +32,14 @@ class TripleScorer(Model):
         self.config = config
         if min(config.entities, config.relations, config.width) < 1:
             raise ConfigError("the entities, the relations and the width of a model of triples are at least 1")
+
+    def check_sizes(self, entities: int, relations: int, whose: str) -> None:
+        """DataError, saying ``whose`` they are, unless these are the numbers of entities and relations it knows."""
+        own = self.config.entities, self.config.relations
+        if own != (entities, relations):
+            raise DataError(
+                f"the model has {own[0]} entities and {own[1]} relations, {whose} {entities} and {relations}"
+            )
 
     def forward(
         self,

@@ -193,10 +193,11 @@ def _open(folder: Path | None, spec: dict[str, Any]) -> Result | None:
             raise CheckpointError(f"{folder} holds a model that no training here left; choose another folder")
         return None
     kept = read_object(folder / RUN, "description of a run")
-    difference = _difference(spec, {k: v for k, v in kept.items() if k != WHERE})
+    asked, had = ({k: v for k, v in one.items() if k not in (WHERE, DATA)} for one in (spec, kept))
+    difference = _difference(asked, had)
+    if not difference and kept.get(DATA) != spec.get(DATA):
+        difference = "it learned from other data under the same name"
     if difference:
-        if difference.startswith(f"its {DATA} "):  # a digest says nothing to a reader
-            difference = "it learned from other data under the same name"
         if (folder / CHECKPOINT).exists() or (folder / RESULT).exists():
             raise CheckpointError(f"{folder} holds another run: {difference}; choose another folder, or delete it")
     elif (folder / RESULT).exists():

@@ -294,9 +294,7 @@ class _Columns:
         return None if self._features is None else self._features[rows]
 
     def target(self, rows: Sequence[int] | int) -> np.ndarray | None:
-        if self._target is None:
-            return None
-        return self._target[rows, 0] if self._target.shape[1] == 1 else self._target[rows]
+        return None if self._target is None else self._target[rows]
 
 
 def _as_numbers(
@@ -332,7 +330,8 @@ def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None) ->
     return np.array(values)
 
 
-_UNKNOWN = ("", "nan")  # of a class
+def _is_unknown(label: str) -> bool:
+    return label.strip().lower() in ("", "nan")
 
 
 def _words_of(rows: Sequence[Mapping[str, str]], name: str) -> list[str] | None:
@@ -349,7 +348,7 @@ def _categories(
     values = []
     for number, row in enumerate(rows, 2):
         value = row[name]
-        if name == "label" and value.strip().lower() in _UNKNOWN:
+        if name == "label" and _is_unknown(value):
             values.append(-1)
             continue
         if order is None and not value.isdecimal():
@@ -365,7 +364,7 @@ def _categories(
 
 
 def _labelled(rows: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
-    return [row for row in rows if row["label"].strip().lower() not in _UNKNOWN]
+    return [row for row in rows if not _is_unknown(row["label"])]
 
 
 def _as_before(kind: str, path: Path | None, names: Sequence[str], known: Sequence[str]) -> None:

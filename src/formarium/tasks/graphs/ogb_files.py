@@ -50,11 +50,9 @@ def read_ogb(folder: Path) -> dict[str, list[Graph]]:
             if rows is not None:
                 given[f"{what}_{'types' if rows[number].dtype == np.int64 else 'features'}"] = rows[number]
         if labels is not None:
-            given["target"] = _only(labels[number])
+            given["target"] = labels[number]
         if node_labels is not None:
-            given["node_targets"] = (
-                node_labels[number][:, 0] if node_labels[number].shape[1] == 1 else node_labels[number]
-            )
+            given["node_targets"] = node_labels[number]
         made.append(make_graph(count, ends[number].astype(np.int64), name=f"{folder.name} {number}", **given))
     return _in_splits(folder, made)
 
@@ -117,8 +115,3 @@ def _rows_of(
     if len(table) != counts.sum():
         raise DataError(f"{folder} has {len(table):,} rows in {name}.csv, where its graphs have {counts.sum():,}")
     return np.split(table, counts.cumsum()[:-1])
-
-
-def _only(row: NDArray[Any]) -> NDArray[Any]:
-    """A number where the row is one."""
-    return row[0] if len(row) == 1 else row

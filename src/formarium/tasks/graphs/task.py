@@ -17,6 +17,7 @@ from formarium.models.graph_transformer import GraphTransformer
 from formarium.models.message_passing import MessagePassing
 from formarium.models.model import Model
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
+from formarium.tasks.graphs.files import Columns
 from formarium.tasks.graphs.graph import Graph, Level, widths
 from formarium.tasks.graphs.predicting import ASKED, Asked, batches_by_size, fitting, predict
 from formarium.tasks.graphs.sources import SPLITS, load, meaning_of, refuse_words
@@ -91,6 +92,11 @@ class Graphs(Task):
         found = load(source, target, held_out, self._asked.columns)
         alike = {id(some): fitting(some, self._reader, source) for some in found.values()}
         return {split: alike[id(some)] for split, some in found.items()}
+
+    @cached_property
+    def _meaning(self) -> dict[str, Columns] | None:
+        """What the columns of tables mean, where the data are such."""
+        return meaning_of(self.config.data)
 
     @cached_property
     def level(self) -> Level:
@@ -301,7 +307,7 @@ class Graphs(Task):
             yield self._batch([graphs[i] for i in numbers], split)
 
     def identity(self) -> str | None:
-        meaning = meaning_of(self.config.data)
+        meaning = self._meaning
         return None if meaning is None else digest({kind: asdict(columns) for kind, columns in meaning.items()})
 
     def trained(self, model: Model, folder: Path) -> None:
@@ -329,7 +335,7 @@ class Graphs(Task):
         return shape[1] if len(shape) > 1 else 1
 
     def save(self, folder: Path) -> None:
-        meaning = meaning_of(self.config.data)
+        meaning = self._meaning
         mean, spread = self._scale
         outputs = mean.numel()
         asked = meaning["link" if self.level == "pair" else self.level].asked if meaning else {}

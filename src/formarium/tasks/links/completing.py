@@ -36,11 +36,7 @@ class Completer:
 
     def __init__(self, model: TripleScorer, vocabulary: Vocabulary, triples: np.ndarray | None = None) -> None:
         entities, relations = len(vocabulary.entities), len(vocabulary.relations)
-        if (model.config.entities, model.config.relations) != (entities, relations):
-            raise DataError(
-                f"the model has {model.config.entities} entities and {model.config.relations} relations, the names "
-                f"beside it are of {entities} and {relations}"
-            )
+        model.check_sizes(entities, relations, "the names beside it are of")
         self.model, self.vocabulary, self.triples = model.eval(), vocabulary, triples
         both = with_reciprocals(np.empty((0, 3), np.int64) if triples is None else triples.astype(np.int64), relations)
         self._known = KnownTails(torch.from_numpy(both), entities, 2 * relations)

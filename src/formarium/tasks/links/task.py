@@ -238,12 +238,8 @@ class Links(Task):
     def rank(self, model: Model, split: Split) -> Ranks:
         """Filtered ranks of a split's triples, first of all tails, then of all heads, in the order of the triples."""
         triples = self.graph.splits[split]
-        of_model, sizes = cast(TripleScorer, model).config, (len(self.graph.entities), len(self.graph.relations))
-        if (of_model.entities, of_model.relations) != sizes:
-            raise DataError(
-                f"the model has {of_model.entities} entities and {of_model.relations} relations, and "
-                f"{self.config.data!r} has {sizes[0]} and {sizes[1]}"
-            )
+        sizes = len(self.graph.entities), len(self.graph.relations)
+        cast(TripleScorer, model).check_sizes(*sizes, f"and {self.config.data!r} has")
         if not len(triples):
             raise DataError(f"{self.config.data!r} has no {split} triples")
         limit = self.config.evaluation_triples
