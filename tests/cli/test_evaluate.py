@@ -50,6 +50,39 @@ def test_other_splits_settings_and_texts(run: Run, trained: Path, tmp_path: Path
     assert loss("-s", f"corpus={other}") > own
 
 
+def test_other_texts_are_read_in_the_subwords_of_the_model(run: Run, tmp_path: Path) -> None:
+    words = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+    own = "".join(f"{a} {b} {c}. " for a in words for b in words for c in words)
+    (tmp_path / "own.txt").write_text(own)
+    (tmp_path / "same.txt").write_text(own)
+    german = "Etwas ganz anderes, in anderer Sprache und mit anderen Worten. " * 40
+    (tmp_path / "other.txt").write_text(german + own[:5000])
+    settings = [f"task.corpus={tmp_path / 'own.txt'}", "task.tokenizer=bpe:300", "task.context=16", "batch_size=4"]
+    settings += ["model.width=16", "model.depth=1", "model.heads=1", "steps=60", "task.validation=0.3"]
+    model = tmp_path / "model"
+    given = [part for setting in settings for part in ("-s", setting)]
+    assert run("train", "language", "--out", model, *given, "-s", "task.evaluation_tokens=2000").status == 0
+
+    def measured(*arguments: object) -> dict[str, float]:
+        done = run("evaluate", model, "--json", "--metric", "loss", "--metric", "bits_per_byte", *arguments)
+        assert done.status == 0, done.err
+        return dict(json.loads(done.out))
+
+    task = "Language(context=16, validation=0.3, evaluation_tokens=2000, corpus={})".format
+    assert measured("-s", f"corpus={tmp_path / 'same.txt'}") == measured()
+    assert measured("--task", task(tmp_path / "same.txt")) == measured()
+    other: Language = Language.Config(
+        str(tmp_path / "other.txt"), str(model), context=16, validation=0.3, evaluation_tokens=2000
+    ).build()
+    expected = other.evaluate(load(model), "validation", ("loss", "bits_per_byte"))
+    found = measured("-s", f"corpus={tmp_path / 'other.txt'}")
+    assert found == pytest.approx(expected, rel=1e-5)  # six digits are printed
+    anew: Language = Language.Config(
+        str(tmp_path / "other.txt"), "bpe:300", context=16, validation=0.3, evaluation_tokens=2000
+    ).build()
+    assert list(anew.tokenizer.encode("twelve")) != list(other.tokenizer.encode("twelve"))  # what it guards against
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from formarium.config import ConfigError, parse
-from formarium.errors import DataError
+from formarium.errors import CheckpointError, DataError
 from formarium.models import DLinear, InvertedForecaster, SeasonalNaive, TemporalForecaster
 from formarium.tasks import Forecasting
 from formarium.tasks.forecasting.datasets import BENCHMARKS, load
 from formarium.tasks.forecasting.synthetic import seasonal_autoregression
 from formarium.tasks.forecasting.table import Reading
+from formarium.training import Training
+from formarium.training.harness import fit
 
 SMALL = Forecasting.Config(data="synthetic:12x900", history=48, horizon=24)
 
@@ -65,6 +67,23 @@ def test_a_short_training_beats_repeating_the_day(data: Path, monkeypatch: pytes
         optimiser.step()
     repeated = task.evaluate(naive(task), "test", ["mse"])["mse"]
     assert task.evaluate(model, "test", ["mse"])["mse"] < 0.95 * repeated  # type: ignore[operator]
+
+
+def test_a_run_does_not_go_on_with_another_table(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    values = np.random.default_rng(0).normal(size=(200, 2)).round(3)
+    pd.DataFrame(values, columns=["a", "b"]).to_csv(file, index=False)
+
+    def train() -> None:
+        task = Forecasting(Forecasting.Config(data=str(file), history=8, horizon=4))
+        fit(task.adapt(DLinear.Config()), task, Training(steps=2, batch_size=4), folder=tmp_path / "run", show=False)
+
+    train()
+    train()  # a finished run is not made again
+    for other in (pd.DataFrame(values[:-1], columns=["a", "b"]), pd.DataFrame(values, columns=["a", "c"])):
+        other.to_csv(file, index=False)
+        with pytest.raises(CheckpointError, match="holds another run: it learned from other data"):
+            train()
 
 
 def test_scaling_knows_the_training_rows_only(task: Forecasting) -> None:

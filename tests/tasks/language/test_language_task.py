@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from formarium.config import ConfigError
-from formarium.errors import DataError
+from formarium.errors import CheckpointError, DataError
 from formarium.models import Decoder
 from formarium.models.model import Model
 from formarium.tasks import Language
 from formarium.tasks.data import DataFile
 from formarium.tasks.language import corpus as corpora
 from formarium.training import Training
+from formarium.training.harness import fit
 
 TEXT = "".join(f"{number}: the quick brown fox jumps over the lazy dog. " for number in range(400))
 
@@ -219,6 +220,17 @@ def test_a_changed_text_or_tokenizer_makes_another_token_file(tmp_path: Path) ->
     again = language(tmp_path / "a.txt", tokenizer=str(own))
     assert again.tokenizer.vocabulary == 310
     assert language(tmp_path / "a.txt", tokenizer=str(own / "tokenizer.json")).tokenizer.vocabulary == 310
+
+
+def test_a_run_does_not_go_on_with_another_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(TEXT)
+    task, training = language(tmp_path / "a.txt"), Training(steps=2, batch_size=2)
+    config = task.adapt(Decoder.Config(width=8, depth=1, heads=1))
+    for _ in range(2):
+        fit(config, language(tmp_path / "a.txt"), training, folder=tmp_path / "run", show=False)
+    (tmp_path / "a.txt").write_text(TEXT.replace("fox", "cat"))
+    with pytest.raises(CheckpointError, match="holds another run: it learned from other data"):
+        fit(config, language(tmp_path / "a.txt"), training, folder=tmp_path / "run", show=False)
 
 
 def test_a_data_set_on_disk_that_changes_makes_another_token_file(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from formarium.models.decoder import Decoder, at_least_single
 from formarium.models.model import Model
 from formarium.tasks.language import corpus as corpora
 from formarium.tasks.language import tokenizers
-from formarium.tasks.language.token_file import TokenFile, Tokens, token_file
+from formarium.tasks.language.token_file import TokenFile, Tokens, folder_of, token_file
 from formarium.tasks.language.windows import Windows
 from formarium.tasks.task import Metric, Split, Task
 
@@ -30,9 +30,10 @@ class Language(Task):
     """Next-token prediction on any text.
 
     corpus: see ``formarium.tasks.language.corpus``. tokenizer: ``bytes``, ``bpe:4096`` (trained on the training split),
-    or a folder, file or Hugging Face name. context: tokens a training window. validation: share of documents held out,
-    by a hash of their text; of a single document, its end. separate: tokens attend only within their document.
-    z_loss: weight of mean(logsumexp^2). evaluation_tokens: how many tokens of a split are scored, in fixed windows.
+    or a folder, file or Hugging Face name; a trained model is evaluated in the subwords it has. context: tokens a
+    training window. validation: share of documents held out, by a hash of their text; of a single document, its end.
+    separate: tokens attend only within their document. z_loss: weight of mean(logsumexp^2). evaluation_tokens: how many
+    tokens of a split are scored, in fixed windows.
 
     Metrics: ``loss`` nats a token, ``perplexity``, ``bits_per_byte``, ``accuracy``; behind "@" another context, as in
     ``loss@512`` or ``loss@2x``. ``loss_by_position`` and ``accuracy_by_position`` are lists over the positions of a
@@ -63,6 +64,7 @@ class Language(Task):
 
     def __init__(self, config: Config | None = None) -> None:
         self.config = config = config or self.Config()
+        self._tokens: Path | None = None  # the tokenizer that a trained model came with
         if config.context < 2:
             raise ConfigError(f"a context of {config.context} tokens leaves nothing to predict; it is at least 2")
         if not 0 < config.validation < 1:
@@ -80,20 +82,24 @@ class Language(Task):
 
     @cached_property
     def file(self) -> TokenFile:
-        """The tokenised corpus, made at first use."""
-        config = self.config
+        """The tokenised corpus, made at first use; behind ``trained``, in that model's subwords."""
+        config, name = self.config, self.config.tokenizer
         described: dict[str, Any] = {
             "corpus": config.corpus,
             "state": _state_of(config.corpus),
-            "tokenizer": config.tokenizer,
-            "tokenizer_state": _state_of_files(_tokenizer_files(config.tokenizer)),
+            "tokenizer": name,
+            "tokenizer_state": _state_of_files(_tokenizer_files(name)),
             "validation": config.validation,
         }
+        own = self._tokens
+        if own is not None and _bytes_of(folder_of(digest(described)) / tokenizers.FILE) != own.read_bytes():
+            name = str(own)
+            described |= {"tokenizer": "", "tokenizer_state": hashlib.sha256(own.read_bytes()).hexdigest()}
         return token_file(
             digest(described),
             described,
             lambda: corpora.documents(config.corpus),
-            lambda texts: make_tokenizer(config.tokenizer, texts),
+            lambda texts: make_tokenizer(name, texts),
             config.validation,
         )
 
@@ -212,6 +218,15 @@ class Language(Task):
             "accuracy_by_position": (hits / count).tolist(),
         }
 
+    def identity(self) -> str:
+        return self.file.checksums.get("train", "")
+
+    def trained(self, model: Model, folder: Path) -> None:
+        # Trained on another corpus, bpe:4096 has other tokens than the model, whose scores would mean nothing.
+        made, own = self.config.tokenizer, folder / tokenizers.FILE
+        if (made == "bytes" or made.startswith("bpe:")) and own.is_file():
+            self._tokens = None if isinstance(tokenizers.load(own), tokenizers.Bytes) else own
+
     def save(self, folder: Path) -> None:
         self.tokenizer.save(folder)
 
@@ -241,6 +256,10 @@ def _state_of(corpus: str) -> str:
         folder = Path(corpus.removeprefix("hf:")).expanduser()
         return _state_of_files(corpora.files(str(folder))) if folder.is_dir() else ""
     return _state_of_files(corpora.files(corpus))
+
+
+def _bytes_of(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
 
 
 def _tokenizer_files(name: str) -> list[Path]:

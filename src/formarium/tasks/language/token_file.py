@@ -39,9 +39,10 @@ class Tokens:
 
 @dataclass(frozen=True)
 class TokenFile:
-    """A tokenised corpus: its splits, its tokenizer, and the description it was made from."""
+    """A tokenised corpus: its splits with a checksum of each one's numbers, its tokenizer, and where it lies."""
 
     splits: dict[str, Tokens]
+    checksums: dict[str, str]
     tokenizer: Tokenizer
     folder: Path
 
@@ -58,7 +59,7 @@ def token_file(
     documents: the corpus, iterated twice. make_tokenizer: gets the training texts. validation: share of documents.
     Raises DataError for a corpus without text, FormariumError where the cache cannot be written.
     """
-    folder = cache_folder("tokens", key)
+    folder = folder_of(key)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -73,6 +74,11 @@ def token_file(
         with replacing(folder) as temporary:
             _make(temporary, describe, documents, make_tokenizer, validation)
         return _opened(folder)
+
+
+def folder_of(key: str) -> Path:
+    """Where the token file of that key lies, if there is one."""
+    return cache_folder("tokens", key)
 
 
 def _make(
@@ -149,7 +155,7 @@ def _opened(folder: Path) -> TokenFile:
             if not path.is_file() or _checksum(path) != index["checksums"][split]:
                 raise DataError(broken)
             splits[split] = Tokens(np.memmap(path, np.dtype(index["dtype"]), mode="r"), totals["text_bytes"])
-        return TokenFile(splits, tokenizers.load(folder), folder)
+        return TokenFile(splits, index["checksums"], tokenizers.load(folder), folder)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise DataError(broken) from None
 
