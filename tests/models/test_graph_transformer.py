@@ -273,6 +273,12 @@ def test_says_what_is_missing_of_the_graphs() -> None:
         model()(graph["adjacency"], nodes=graph["nodes"])
     with pytest.raises(DataError, match="walks of 3 steps, where the model takes 5"):
         model()(**graph, walks=random_walks(graph["adjacency"], 3))
+    for kind in ("node", "edge"):
+        for category in (99, -2):
+            strange = graph[f"{kind}s"].clone()
+            strange[strange > 0] = category
+            with pytest.raises(DataError, match=rf"a category of the {kind}s is not among .*, 0 to \d"):
+                model()(**{**graph, f"{kind}s": strange})
 
 
 def test_compiled_layer_by_layer_it_is_the_same_model() -> None:

@@ -89,3 +89,7 @@ def test_refuses_in_a_sentence() -> None:
         MessagePassing.Config(level="node", output_norm=True).build()
     with pytest.raises(DataError, match="reads 1 categories of each node, and the graphs have none"):
         model()(**collate([make_graph(2, [(0, 1)])]).inputs())
+    given = collate([graph(7, 4)]).inputs()
+    for kind in ("node", "edge"):
+        with pytest.raises(DataError, match=rf"a category of the {kind}s is not among .*, 0 to \d"):
+            model()(**{**given, f"{kind}s": given[f"{kind}s"] + 99})

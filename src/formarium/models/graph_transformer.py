@@ -270,7 +270,7 @@ class GraphTransformer(Model):
         """What nodes hold besides their places, added to x (B, N, D)."""
         types = columns(nodes, self.config.node_types, "node", 3)
         for column, table in enumerate(self.node_tables):
-            x = x + table(cast(Tensor, types)[..., column])
+            x = x + entries(cast(nn.Embedding, table), cast(Tensor, types)[..., column], "node")
         features = reals(features, self.config.node_features, "node")
         return x if self.node_map is None else x + self.node_map(cast(Tensor, features).to(x.dtype))
 
@@ -298,7 +298,7 @@ class GraphTransformer(Model):
         for column, table in enumerate(self.edge_tables):
             # Row 0, of zeros, is for pairs without an edge.
             row = torch.where(bonds, pick(cast(Tensor, pairs.edges)[..., column]) + 1, 0)
-            found = F.embedding(row, F.pad(cast(Tensor, table.weight), (0, 0, 1, 0)))
+            found = entries(cast(nn.Embedding, table), row, "edge", above=1)
             added = found if added is None else added + found
         if self.edge_map is not None:
             found = self.edge_map(pick(cast(Tensor, pairs.edge_features)).to(dtype)) * bonds[..., None]
@@ -413,6 +413,15 @@ def columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int)
     if types.dim() != dims or types.shape[-1] != len(counts):
         raise DataError(f"the model reads {len(counts)} categories of each {what}; the graphs have {types.shape[-1]}")
     return types
+
+
+def entries(table: nn.Embedding, rows: Tensor, what: str, above: int = 0) -> Tensor:
+    """What a table holds of categories, behind ``above`` rows of zeros; DataError beyond it, which a GPU cannot say."""
+    try:
+        return F.embedding(rows, F.pad(table.weight, (0, 0, above, 0)) if above else table.weight)
+    except IndexError:
+        known = table.num_embeddings - 1
+        raise DataError(f"a category of the {what}s is not among those that the model knows, 0 to {known}") from None
 
 
 def reals(features: Tensor | None, count: int, what: str) -> Tensor | None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from formarium.config import BaseConfig, ConfigError
-from formarium.models.graph_transformer import Head, columns, listed, paired, reals
+from formarium.models.graph_transformer import Head, columns, entries, listed, paired, reals
 from formarium.models.model import Model, built
 from formarium.parts.channel_mixers.activations import ReLU
 from formarium.parts.channel_mixers.feed_forward import FeedForward
@@ -115,16 +115,20 @@ class MessagePassing(Model):
         """What real nodes hold, in rows (nodes, D)."""
         config = self.config
         types, numbers = columns(nodes, config.node_types, "node", 3), reals(features, config.node_features, "node")
-        rows = [table(types[..., i][real]) for i, table in enumerate(self.node_tables)] if types is not None else []
+        rows = [] if types is None else self._entries(self.node_tables, types[real], "node")
         if self.node_map is not None and numbers is not None:
             rows.append(self.node_map(numbers[real].to(self.node_map.weight.dtype)))
         return torch.stack(rows).sum(0) if self.start is None else self.start.expand(int(real.sum()), -1)
+
+    def _entries(self, tables: nn.ModuleList, types: Tensor, what: str) -> list[Tensor]:
+        pairs = zip(tables, types.unbind(1), strict=True)
+        return [entries(cast(nn.Embedding, table), column, what) for table, column in pairs]
 
     def _edges(self, edges: Tensor | None, features: Tensor | None, at: tuple[Tensor, ...]) -> Tensor | None:
         """What is known of the edges at these places, in rows; None where nothing is."""
         config = self.config
         types, numbers = columns(edges, config.edge_types, "edge", 4), reals(features, config.edge_features, "edge")
-        rows = [table(types[at][:, i]) for i, table in enumerate(self.edge_tables)] if types is not None else []
+        rows = [] if types is None else self._entries(self.edge_tables, types[at], "edge")
         if self.edge_map is not None and numbers is not None:
             rows.append(self.edge_map(numbers[at].to(self.edge_map.weight.dtype)))
         return torch.stack(rows).sum(0) if rows else None
