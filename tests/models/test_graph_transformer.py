@@ -281,6 +281,20 @@ def test_says_what_is_missing_of_the_graphs() -> None:
                 model()(**{**graph, f"{kind}s": strange})
 
 
+@pytest.mark.parametrize("level", ["graph", "node"])
+@pytest.mark.parametrize("mixer", ["Attention(bias=True, similarity=distance)", "GritAttention"])
+@pytest.mark.parametrize("gate", [True, False])
+def test_no_graphs_have_no_answers(level: str, mixer: str, gate: bool) -> None:
+    position = "NoPE" if mixer == "GritAttention" else f"PairBias(gate={gate})"
+    settings = {"token_mixer": mixer, "position": position, "level": level}
+    net = GraphTransformer.Config(width=24, depth=2, heads=4).override(settings).build()
+    shape = (0, 1) if level == "graph" else (0, 5, 1)
+    for mask in (None, torch.ones(0, 5, dtype=torch.bool)):
+        out = net(torch.zeros(0, 5, 5), mask)
+        assert out.shape == shape
+        out.sum().backward()
+
+
 def test_compiled_layer_by_layer_it_is_the_same_model() -> None:
     plain = config().build()
     own = config().build()

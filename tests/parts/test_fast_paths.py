@@ -5,13 +5,14 @@ from unittest import mock
 
 import pytest
 import torch
+import torch.autograd.forward_ad as forward_ad
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
 from formarium.context import Context
-from formarium.models import Decoder
-from formarium.parts import AdaRMSNorm, Attention, PairBias
+from formarium.models import Decoder, GraphTransformer
+from formarium.parts import AdaRMSNorm, Attention, PairBias, RandomWalkStem
 from formarium.parts.linear import Linear, linear
 from formarium.parts.norms.adaptive_rms_norm import _Normed
 from formarium.parts.positions.rotary import rotate
@@ -80,6 +81,19 @@ def test_attention_of_pairs_has_right_derivatives_of_both_orders() -> None:
     inputs = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(run, inputs)
     assert torch.autograd.gradgradcheck(run, inputs)
+    for asking in range(3):
+        assert torch.autograd.gradgradcheck(run, [x.detach().requires_grad_(i == asking) for i, x in enumerate(inputs)])
+
+
+def test_derivatives_forward_are_those_of_the_plain_operations() -> None:
+    net = GraphTransformer.Config(width=8, depth=1, heads=2, node_features=3, stem=RandomWalkStem.Config(steps=3))
+    model, adjacency = net.build(), (torch.ones(2, 5, 5) - torch.eye(5))
+    features, turn = torch.randn(2, 5, 3), torch.randn(2, 5, 3)
+    with forward_ad.dual_level():
+        out = model(adjacency, node_features=forward_ad.make_dual(features, turn))
+        forward = forward_ad.unpack_dual(out).tangent
+    back = torch.autograd.functional.jvp(lambda x: model(adjacency, node_features=x), features, turn)[1]
+    torch.testing.assert_close(forward, back, atol=1e-5, rtol=1e-4)
 
 
 def test_adaptive_norms_by_hand_equal_autograds_and_have_right_derivatives_of_both_orders() -> None:

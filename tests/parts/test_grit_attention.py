@@ -101,6 +101,7 @@ def test_gradients_are_right_and_finite_where_the_root_has_none() -> None:
         return m(x, here), here.pairs  # type: ignore[return-value]
 
     assert torch.autograd.gradcheck(answer, (x.requires_grad_(), pairs.clone().requires_grad_()))  # type: ignore[union-attr]
+    assert torch.autograd.gradgradcheck(answer, (x, pairs.clone().requires_grad_()))  # type: ignore[union-attr]
     nothing = torch.zeros(3, requires_grad=True)
     signed_root(nothing).sum().backward()
     assert torch.equal(nothing.grad, torch.zeros(3))  # type: ignore[arg-type]
@@ -121,7 +122,13 @@ def test_the_gradient_written_out_is_that_of_autograd_once_and_twice() -> None:
         second = torch.autograd.grad(sum(g.square().sum() for g in again[:2]), inputs[:2])
         found.append((out, *first, *again, *second))
     for wanted, own in zip(*found, strict=True):
+        assert wanted.isfinite().all()
         torch.testing.assert_close(own.double(), wanted, atol=2e-4, rtol=2e-3)
+    for asking in range(4):
+        some = [x.detach().requires_grad_(index == asking) for index, x in enumerate(quick)]
+        own = torch.autograd.grad(pair_features(*some).square().sum(), some[asking], create_graph=True)[0]
+        wanted = torch.autograd.grad(pair_features(*quick).square().sum(), quick[asking])[0]
+        torch.testing.assert_close(own, wanted)
     assert type(pair_features(*quick).grad_fn).__name__ == "_PairFeaturesBackward"
 
 

@@ -36,7 +36,7 @@ def expressivity(
         table.add_row(row.test, describe(row), row.bounds)
     console = Console()
     for path, graph in ((first, found.first), (second, found.second)):
-        console.print(f"{path}: {graph.nodes} nodes, {graph.edges} edges{graph.note}", highlight=False)
+        console.print(f"{path}: {graph.nodes} nodes, {graph.edges} edges{graph.note}", highlight=False, markup=False)
     console.print(table)
     verdict = {True: "isomorphic", False: "not isomorphic", None: f"not settled in {seconds:g} s"}[found.isomorphic]
     console.print(f"the two graphs are {verdict}", highlight=False)

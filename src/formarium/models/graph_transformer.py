@@ -198,7 +198,7 @@ class GraphTransformer(Model):
         every = batch * length * length
         size = self._bytes_a_pair()
         fits = length < _LARGE or self._fits(every * size, x.device)
-        step = max(1, _AT_A_TIME // (batch * length * size))
+        step = max(1, _AT_A_TIME // max(1, batch * length * size))
         if pairs.kinds is not None and pairs.samples is not None:
             kinds, places = pairs.kinds.long(), pairs.samples  # of 32 bits, the gradient is many times slower
             walks = self._walks(pairs, None)

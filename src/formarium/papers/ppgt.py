@@ -96,6 +96,7 @@ _PUBLISHED: dict[str, Any] = {
     "training": {
         "epochs": 2500,
         "learning_rate": 2e-3,
+        "warmup": 0.02,
         "final": 0.035,
         "beta2": 0.999,
         "evaluate_every": 1,

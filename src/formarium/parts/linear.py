@@ -59,7 +59,7 @@ class ResidualLinear(Linear):
 def plain_training(*tensors: Tensor) -> bool:
     """Whether a formula of our own may stand in for autograd's: eager training in float32 on a CPU.
 
-    Compilers, autocast and function transforms want to see the plain operations.
+    Compilers, autocast, function transforms and forward-mode differentiation want to see the plain operations.
     """
     return (
         all(t.device.type == "cpu" and t.dtype == torch.float32 for t in tensors)
@@ -68,7 +68,19 @@ def plain_training(*tensors: Tensor) -> bool:
         and not torch.compiler.is_compiling()
         and not torch.is_autocast_enabled("cpu")
         and not torch._C._are_functorch_transforms_active()
+        and torch.autograd.forward_ad._current_level < 0
     )
+
+
+def gradients(ctx: Any, result: Tensor, inputs: Sequence[Tensor], gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """Gradients of the first inputs of a formula, to be differentiated once more; None for those that need none."""
+    needed = ctx.needs_input_grad[: len(inputs)]
+    found = iter(
+        torch.autograd.grad(
+            result, [x for x, asked in zip(inputs, needed, strict=True) if asked], gradient, create_graph=True
+        )
+    )
+    return tuple(next(found) if asked else None for asked in needed)
 
 
 def _is_one_row(x: Tensor) -> bool:

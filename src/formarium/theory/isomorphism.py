@@ -7,6 +7,7 @@ process of its own, which is ended when the time is up.
 import json
 import subprocess
 import sys
+from typing import IO, cast
 
 import networkx as nx
 import numpy as np
@@ -27,19 +28,22 @@ def isomorphic(first: Adjacency, second: Adjacency, seconds: float = 10.0) -> bo
         for graph, own in zip((first, second), colours, strict=True)
     ]
     command = [sys.executable, "-m", "formarium.theory.isomorphism"]
-    try:
-        done = subprocess.run(
-            command, input=json.dumps(graphs), capture_output=True, text=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return None
-    if done.returncode:
-        raise FormariumError(f"the search for an isomorphism failed: {done.stderr.strip().splitlines()[-1:]}")
-    return done.stdout.strip() == "True"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as search:
+        cast(IO[str], search.stdout).readline()  # it is ready: the time that its imports took does not count
+        try:
+            found, errors = search.communicate(json.dumps(graphs), timeout=seconds)
+        except subprocess.TimeoutExpired:
+            search.kill()
+            return None
+    if search.returncode:
+        raise FormariumError(f"the search for an isomorphism failed: {errors.strip().splitlines()[-1:]}")
+    return found.strip() == "True"
 
 
 def _search() -> None:
-    """Reads two graphs from standard input and prints whether they are isomorphic."""
+    """Says that it is ready, reads two graphs from standard input and prints whether they are isomorphic."""
+    print("ready", flush=True)
     graphs = []
     for data in json.load(sys.stdin):
         graph: nx.Graph = nx.Graph()

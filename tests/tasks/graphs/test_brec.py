@@ -1,5 +1,6 @@
 """BREC: which test tells how many pairs apart, exactly as published."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -55,4 +56,22 @@ def test_says_where_the_pairs_belong(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     (tmp_path / "brec" / "brec_pairs.tsv.gz").write_bytes(b"id\tfamily\n0\tbasic\n")
     with pytest.raises(DataError, match="not the file of BREC's pairs"):
         brec.pairs()
+    brec.pairs.cache_clear()
+
+
+@pytest.mark.usefixtures("_brec")
+def test_a_damaged_file_is_not_taken_for_fewer_pairs(
+    data: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = (data / "brec" / "brec_pairs.tsv.gz").read_bytes()
+    rows = gzip.decompress(whole).splitlines(keepends=True)
+    file = tmp_path / "brec" / "brec_pairs.tsv.gz"
+    file.parent.mkdir()
+    monkeypatch.setenv("FORMARIUM_DATA", str(tmp_path))
+    cut = b"".join(rows)[: sum(map(len, rows[:50])) + 9]
+    for damaged in (whole[:-9], whole[:200], cut, b"".join(rows[:300]), b"<html></html>\n", b""):
+        file.write_bytes(damaged)
+        brec.pairs.cache_clear()
+        with pytest.raises(DataError, match="not the file of BREC's pairs"):
+            brec.pairs()
     brec.pairs.cache_clear()

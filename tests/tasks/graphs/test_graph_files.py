@@ -32,8 +32,17 @@ def test_plain_json(tmp_path: Path) -> None:
     path = tmp_path / "graph.json"
     path.write_text("[[0, 1], [1, 2]]")
     assert read_graph(path).number_of_nodes() == 3
-    path.write_text('{"nodes": 5, "edges": [["0", "1"]]}')
-    assert read_graph(path).number_of_nodes() == 7  # words are other nodes than numbers
+    path.write_text('{"nodes": 5, "edges": [[0, 1]]}')
+    assert read_graph(path).number_of_nodes() == 5
+    # As D3 has it: ends are places in the list, where nodes are not numbered themselves.
+    names = '"nodes": [{"id": "a"}, {"id": "b"}, {"name": "c"}]'
+    path.write_text(f'{{{names}, "links": [{{"source": 0, "target": 1}}]}}'.replace('"name"', '"id"'))
+    assert set(read_graph(path).edges) == {("a", "b")}
+    path.write_text('{"nodes": [{"name": "a"}, {"name": "b"}], "links": [{"source": 0, "target": 1}]}')
+    assert set(read_graph(path).edges) == {(0, 1)}
+    path.write_text('{"directed": true, "multigraph": true, "nodes": 2, "edges": [[0, 1], [1, 0], [0, 1]]}')
+    found = read_graph(path)
+    assert (found.is_directed(), found.is_multigraph(), found.number_of_edges()) == (True, True, 3)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +55,16 @@ def test_plain_json(tmp_path: Path) -> None:
         ("a.json", "{", "not a readable json file"),
         ("a.json", '{"nodes": 3}', "no list of edges"),
         ("a.json", "[[1]]", "not an edge between two nodes"),
+        ("a.json", '{"nodes": 5, "edges": [["0", "1"]]}', "an edge ends at '0', which is not among the nodes"),
+        ("a.json", '{"nodes": 3, "edges": [[0, 3]]}', "an edge ends at 3, which is not among the nodes"),
+        ("a.json", '{"nodes": ["a", "a"], "edges": [["a", "a"]]}', "names a node twice"),
+        ("a.json", '{"nodes": -3, "edges": []}', "nodes are a list, or how many there are, not -3"),
+        ("a.json", '{"nodes": "abc", "edges": []}', "nodes are a list, or how many there are, not 'abc'"),
+        ("a.json", '{"nodes": true, "edges": []}', "nodes are a list, or how many there are, not True"),
+        ("a.json", '{"nodes": 1000000000000, "edges": []}', "graphs of up to 32768 are read"),
+        ("a.g6", "~~?????", "not a readable g6 file"),
+        ("a.g6", "~~~~~~~~", "it has 68719476735 nodes; graphs of up to 32768 are read"),
+        ("a.s6", ":~~~~~~~~", "it has 68719476735 nodes; graphs of up to 32768 are read"),
         ("a.json", "[]", "a graph without nodes"),
         ("a.txt", "1 2 3 4 5", "line 1, is not an edge"),
         ("a.txt", "0 1 5\n1 2\n2 3\n", r"line 2, has 2 entries, and others 3: .*\.adjlist"),

@@ -1,5 +1,6 @@
 """Reliable paired comparisons: the statistic, and a verdict that can go either way."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -51,6 +52,21 @@ def test_copies_that_are_all_the_same_are_held_against_rounding() -> None:
     assert paired_statistic(same, same) == 0
     assert paired_statistic(same, other) > 1e6
     assert paired_statistic(same, other, ridge=0.0) == 0  # the pseudo-inverse of nothing
+
+
+def test_a_training_that_diverged_tells_nothing_apart() -> None:
+    assert np.isnan(paired_statistic(torch.full((32, 16), float("nan")), torch.zeros(32, 16)))
+
+    class Broken(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.tensor(torch.inf))
+
+        def forward(self, adjacency: Tensor, **rest: Tensor | None) -> Tensor:
+            return self.weight * torch.randn(len(adjacency), 16)
+
+    found = compare(Broken, pair(), QUICK)
+    assert (found.told, found.reliable, found.epochs) == (False, False, 1)
 
 
 def test_statistic_of_chance_stays_below_the_threshold() -> None:
@@ -107,9 +123,19 @@ def test_goes_on_from_what_is_kept(tmp_path: Path) -> None:
         return small()
 
     assert compare_all(counted, pairs, QUICK, seed=5, kept=kept) == whole
-    assert len(made) == 1
-    with pytest.raises(DataError, match="another protocol or seed"):
+    assert len(made) == 2  # one to know which it is, one to train
+    with pytest.raises(DataError, match="another model, protocol or seed"):
         compare_all(small, pairs, QUICK, seed=6, kept=kept)
+
+    def wider() -> nn.Module:
+        return small().config.replace(width=24).build()
+
+    with pytest.raises(DataError, match="another model, protocol or seed"):
+        compare_all(wider, pairs, QUICK, seed=5, kept=kept)
+    # Other graphs under the same number are another comparison.
+    turned = replace(pairs[0], first=pairs[0].second, second=pairs[0].first)
+    assert compare_all(small, [turned], QUICK, seed=5, kept=kept) == compare_all(small, [turned], QUICK, seed=5)
+    assert compare_all(small, pairs, QUICK, seed=5, kept=kept) == whole
     kept.write_text("nothing\n")
     with pytest.raises(DataError, match="not a file of paired comparisons"):
         compare_all(small, pairs, QUICK, seed=5, kept=kept)

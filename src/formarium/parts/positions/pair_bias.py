@@ -65,7 +65,7 @@ def prepare_together(layers: Sequence[PairBias], context: Context) -> list[tuple
     kinds, features = context.pair_kinds or (None, context.pairs)
     rows = torch.addmm(offset[:, None], weight, features.flatten(0, -2).t())
     rows = rows if kinds is None else rows.index_select(1, kinds.flatten())
-    pieces = [piece.transpose(0, 1) for piece in rows.view(-1, *context.pairs.shape[:3]).split(heads)]
+    pieces = [piece.transpose(0, 1) for piece in rows.view(len(rows), *context.pairs.shape[:3]).split(heads)]
     if not gate:
         return [(phi, None) for phi in pieces]
     return list(zip(pieces[0::2], pieces[1::2], strict=True))

@@ -57,7 +57,7 @@ def attend(
     batch, heads, length, total = weights.shape
     groups = values.shape[1]
     mixed = weights.reshape(batch, groups, heads // groups, length, total) @ values[:, :, None]
-    return mixed.reshape(batch, heads, length, -1)
+    return mixed.reshape(batch, heads, length, values.shape[-1])
 
 
 def attention_weights(
@@ -72,10 +72,10 @@ def attention_weights(
 ) -> Tensor:
     """The weights behind the softmax, (B, H, T, S), computed one by one; arguments as those of ``attend``."""
     scale = 1 / math.sqrt(queries.shape[-1]) if scale is None else scale
-    batch, heads, length, _ = queries.shape
+    batch, heads, length, channels = queries.shape
     groups = keys.shape[1]
-    grouped = (queries * scale).reshape(batch, groups, heads // groups, length, -1)
-    scores = (grouped @ keys[:, :, None].transpose(-1, -2)).reshape(batch, heads, length, -1)
+    grouped = (queries * scale).reshape(batch, groups, heads // groups, length, channels)
+    scores = (grouped @ keys[:, :, None].transpose(-1, -2)).reshape(batch, heads, length, keys.shape[2])
     if softcap is not None:
         scores = softcap * torch.tanh(scores / softcap)
     if bias is not None:

@@ -13,7 +13,7 @@ from formarium.config import BaseConfig, ConfigError
 from formarium.context import Context
 from formarium.errors import FormariumError
 from formarium.parts.dropout import dropout as drop
-from formarium.parts.linear import FusedLinear, Linear, ResidualLinear, plain_training
+from formarium.parts.linear import FusedLinear, Linear, ResidualLinear, gradients, plain_training
 from formarium.parts.norms.rms_norm import RMSNorm
 from formarium.parts.part import Norm, Position, TokenMixer
 from formarium.parts.token_mixers.attend import shares
@@ -123,7 +123,8 @@ def _plain_pair_features(queries: Tensor, keys: Tensor, factor: Tensor, offset: 
 
 def signed_root(x: Tensor) -> Tensor:
     """sign(x) sqrt|x|, with a gradient of 0 in place of infinity at 0."""
-    return torch.sqrt(torch.relu(x)) - torch.sqrt(torch.relu(-x))
+    # No root is taken of 0, whose infinite slope would make second derivatives no numbers.
+    return x.sign() * torch.where(x == 0, 1.0, x.abs()).sqrt()
 
 
 class _PairFeatures(torch.autograd.Function):
@@ -138,11 +139,11 @@ class _PairFeatures(torch.autograd.Function):
         return inner
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         queries, keys, factor, offset, root, inner = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated once more: what was kept has no history
             again = _plain_pair_features(queries, keys, factor, offset)
-            return torch.autograd.grad(again, (queries, keys, factor, offset), gradient, create_graph=True)
+            return gradients(ctx, again, (queries, keys, factor, offset), gradient)
         of_offset = gradient * (inner > 0)
         of_product = (of_offset / root.abs().mul_(2)).masked_fill_(root == 0, 0.0)
         of_factor = _products(queries, keys, of_product)

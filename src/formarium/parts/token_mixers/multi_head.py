@@ -73,9 +73,8 @@ class MultiHead(TokenMixer):
 
     def _project(self, x: Tensor, context: Context, state: LayerState | None) -> tuple[Tensor, Tensor, Tensor, object]:
         """Turned queries (B, H, T, K), keys and values (B, G, T, K), and what the position prepared."""
-        batch, length, _ = x.shape
         projected = self._lent[0](x) if self._lent else self.qkv(x)
-        heads = [y.view(batch, length, -1, self.head_width).transpose(1, 2) for y in projected]
+        heads = [y.unflatten(2, (-1, self.head_width)).transpose(1, 2) for y in projected]
         q, k, v = heads[0], heads[-2], heads[-1]
         if self.query_norm is not None and self.key_norm is not None:
             q, k = self.query_norm(q), self.key_norm(k)
@@ -89,8 +88,7 @@ class MultiHead(TokenMixer):
 
     def _merge(self, mixed: Tensor) -> Tensor:
         """Heads (B, H, T, K) side by side and through the output projection: (B, T, D)."""
-        batch, _, length, _ = mixed.shape
-        return cast(Tensor, self.out(mixed.transpose(1, 2).reshape(batch, length, -1)))
+        return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
 
     def _repeated(self, grouped: Tensor) -> Tensor:
         """Keys or values (B, G, T, K) once for each query head: (B, H, T, K)."""

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from formarium.parts.linear import gradients
 from formarium.parts.token_mixers.attend import attend
 from formarium.parts.token_mixers.distance import with_key_norms
 
@@ -46,7 +47,8 @@ class _PairAttention(torch.autograd.Function):
         gated = weights * factor.transpose(0, 1).flatten(0, 1)
         ctx.save_for_backward(joined, bias, factor, hidden, qkv, weights, gated)
         ctx.scale, ctx.key_norm = scale, key_norm
-        return torch.bmm(v, gated.mT).view(heads, batch, -1, length).permute(1, 3, 0, 2).reshape(batch, length, -1)
+        mixed: Tensor = torch.bmm(v, gated.mT).unflatten(0, (heads, batch))
+        return mixed.permute(1, 3, 0, 2).flatten(2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
@@ -57,7 +59,7 @@ class _PairAttention(torch.autograd.Function):
             q, k = with_key_norms(q, k, ctx.key_norm) if ctx.key_norm else (q, k)
             added = bias if hidden is None else bias + hidden
             mixed = attend(q, k, v, bias=added, factor=factor, scale=ctx.scale).transpose(1, 2).flatten(2)
-            return *torch.autograd.grad(mixed, (joined, bias, factor), gradient, create_graph=True), None, None, None
+            return *gradients(ctx, mixed, (joined, bias, factor), gradient), None, None, None
         q, k, v = qkv
         g = gradient.unflatten(2, (heads, -1)).permute(2, 0, 3, 1).flatten(0, 1)
         of_gated = torch.bmm(g.mT, v)
@@ -72,7 +74,7 @@ class _PairAttention(torch.autograd.Function):
         if ctx.key_norm:
             of_k.addcmul_(k, of_scores.sum(1, keepdim=True), value=-2 * ctx.key_norm)
         of_qkv[:2].mul_(ctx.scale)
-        of_joined = of_qkv.view(3, heads, batch, -1, length).permute(2, 4, 0, 1, 3).reshape(joined.shape)
+        of_joined = of_qkv.unflatten(1, (heads, batch)).permute(2, 4, 0, 1, 3).reshape(joined.shape)
         of_bias, of_factor = (x.view(heads, batch, length, length).transpose(0, 1) for x in (of_scores, of_factor))
         return of_joined, of_bias, of_factor, None, None, None
 

@@ -6,6 +6,7 @@ Wang and Zhang, An empirical study of realized GNN expressiveness, ICML 2024, ar
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,6 +24,7 @@ from formarium.theory.colour_refinement import Adjacency, rounds_to_tell
 
 _FILE = DataFile(path="brec/brec_pairs.tsv.gz", licence="MIT, Copyright (c) 2023 Yanbo Wang")
 
+_COUNT = 400
 FAMILIES = ("basic", "simple_regular", "strongly_regular", "extension", "cfi", "4vtx", "distance_regular")
 
 
@@ -58,10 +60,14 @@ def pairs() -> tuple[Pair, ...]:
         data = path.read_bytes()
         text = (gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data).decode("utf-8")
         rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
-        made = (Pair(int(r["id"]), r["category"], r["family"], _graph(r["g6_a"]), _graph(r["g6_b"])) for r in rows)
-        return tuple(made)
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, nx.NetworkXError) as error:
+        made = [Pair(int(r["id"]), r["category"], r["family"], _graph(r["g6_a"]), _graph(r["g6_b"])) for r in rows]
+    except (OSError, EOFError, zlib.error, KeyError, ValueError, TypeError, AttributeError, nx.NetworkXError) as error:
         raise DataError(f"{path} is not the file of BREC's pairs: {error}") from None
+    if [pair.number for pair in made] != list(range(_COUNT)):
+        raise DataError(
+            f"{path} is not the file of BREC's pairs: it holds {len(made)} of the {_COUNT}, or not in order"
+        )
+    return tuple(made)
 
 
 def _graph(text: str) -> Graph:
@@ -77,7 +83,7 @@ def stratified(count: int, seed: int = 0, among: Iterable[Pair] | None = None) -
     chosen: list[Pair] = []
     for family in FAMILIES:
         own = [pair for pair in among if pair.family == family]
-        size = min(len(own), max(1, round(count * len(own) / len(among))))
+        size = min(len(own), max(1, round(count * len(own) / max(1, len(among)))))
         chosen += [own[i] for i in np.sort(generator.choice(len(own), size, replace=False))]
     return tuple(chosen)
 

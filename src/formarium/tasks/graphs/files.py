@@ -15,14 +15,15 @@ import numpy as np
 from formarium.config import suggestion
 from formarium.errors import DataError
 from formarium.progress import notice
-from formarium.tasks.graphs.graph import Graph, make_graph
+from formarium.tasks.graphs.graph import MOST_NODES, Graph, make_graph
 
 
 def read_graph(path: Path | str) -> "nx.Graph[Any]":
     """The graph of a file: .graphml, .gml, .g6 (graph6), .s6 (sparse6), .json, .adjlist, or pairs of nodes by line.
 
-    JSON is node-link data, ``{"nodes": ..., "edges": [[a, b], ...]}`` with a number or a list of nodes, or only a list
-    of pairs. Raises DataError, saying what is wrong, for a file that cannot be read so, and for one without nodes.
+    JSON is node-link data, ``{"nodes": ..., "edges": [[a, b], ...]}`` with a number or a list of nodes, which edges may
+    name by their places in it where nodes are not numbers themselves, or only a list of pairs. Raises DataError, saying
+    what is wrong, for a file that cannot be read so, and for one without nodes.
     """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
@@ -43,11 +44,28 @@ def read_graph(path: Path | str) -> "nx.Graph[Any]":
 
 
 def _read_graph6(path: Path) -> Any:
-    return cast(Any, nx).from_graph6_bytes(_only_line(path))  # the stubs want text, networkx bytes
+    return cast(Any, nx).from_graph6_bytes(_sized(_only_line(path), path))  # the stubs want text, networkx bytes
 
 
 def _read_sparse6(path: Path) -> Any:
-    return cast(Any, nx).from_sparse6_bytes(_only_line(path))
+    return cast(Any, nx).from_sparse6_bytes(_sized(_only_line(path), path))
+
+
+def _sized(line: bytes, path: Path) -> bytes:
+    """The line of a graph in graph6 or sparse6, which begins with how many nodes it has: not too many."""
+    numbers = [byte - 63 for byte in line.removeprefix(b">>graph6<<").removeprefix(b">>sparse6<<").removeprefix(b":")]
+    count = 0
+    if numbers and numbers[0] == 63:
+        places = slice(2, 8) if numbers[1:2] == [63] else slice(1, 4)
+        for number in numbers[places]:
+            count = 64 * count + number
+    _few_enough(count, path)
+    return line
+
+
+def _few_enough(nodes: int, path: Path) -> None:
+    if nodes > MOST_NODES:
+        raise DataError(f"{path} says that it has {nodes} nodes; graphs of up to {MOST_NODES} are read")
 
 
 def _only_line(path: Path) -> bytes:
@@ -59,22 +77,36 @@ def _only_line(path: Path) -> bytes:
 
 def _read_json(path: Path) -> "nx.Graph[Any]":
     data = json.loads(path.read_text(encoding="utf-8"))
-    nodes: Any = ()
-    if isinstance(data, Mapping):
-        edges = data.get("edges", data.get("links"))
-        nodes = data.get("nodes", ())
-    else:
-        edges = data
+    held = data if isinstance(data, Mapping) else {"edges": data}
+    edges, nodes = held.get("edges", held.get("links")), held.get("nodes")
     if not isinstance(edges, list):
         raise DataError(f"{path} holds no list of edges: neither 'edges' nor 'links', nor pairs of nodes")
-    graph: nx.Graph[Any] = nx.Graph()
-    nodes = range(nodes) if isinstance(nodes, int) else nodes
-    graph.add_nodes_from(node["id"] if isinstance(node, Mapping) else node for node in nodes)
+    if isinstance(nodes, int) and not isinstance(nodes, bool) and nodes >= 0:
+        _few_enough(nodes, path)
+        nodes = list(range(nodes))
+    if nodes is not None and not isinstance(nodes, list):
+        raise DataError(f"{path}: nodes are a list, or how many there are, not {nodes!r}")
+    kinds = {(0, 0): nx.Graph, (1, 0): nx.DiGraph, (0, 1): nx.MultiGraph, (1, 1): nx.MultiDiGraph}
+    graph: nx.Graph[Any] = kinds[held.get("directed") is True, held.get("multigraph") is True]()
+    names: list[Any] = []
+    if nodes is not None:
+        names = [node.get("id", place) if isinstance(node, Mapping) else node for place, node in enumerate(nodes)]
+        graph.add_nodes_from(names)
+        if graph.number_of_nodes() < len(names):
+            raise DataError(f"{path} names a node twice")
+    by_place = nodes is not None and not any(isinstance(name, int) for name in names)
     for edge in edges:
         ends = (edge["source"], edge["target"]) if isinstance(edge, Mapping) else edge
         if not isinstance(ends, list | tuple) or len(ends) < 2:
             raise DataError(f"{path}: {edge!r} is not an edge between two nodes")
-        graph.add_edge(ends[0], ends[1])
+        one, other = ends[:2]
+        if nodes is not None:
+            places = range(len(names)) if by_place else range(0)
+            one, other = (names[end] if isinstance(end, int) and end in places else end for end in (one, other))
+            stranger = next((node for node in (one, other) if node not in graph), None)
+            if stranger is not None:
+                raise DataError(f"{path}: an edge ends at {stranger!r}, which is not among the nodes")
+        graph.add_edge(one, other)
     return graph
 
 

@@ -12,7 +12,9 @@ import torch
 from formarium.parts.stems.random_walk import random_walks
 from formarium.tasks.graphs.graph import Graph
 
-_DECIMALS = 6  # so that rounding on the way tells no two graphs apart
+# Chances are brought to multiples of one in this many, so that rounding on the way tells no two graphs apart. It is a
+# prime, so that none lies half way between two: which way that goes would depend on the order of the nodes.
+_GRID = 999_983
 
 
 def with_returns_of_left_out(graph: Graph, steps: int = 16) -> Graph:
@@ -25,6 +27,6 @@ def with_returns_of_left_out(graph: Graph, steps: int = 16) -> Graph:
         without = graph.adjacency().astype(np.float64)
         without[node], without[:, node] = 0, 0
         chances[node] = random_walks(torch.from_numpy(without), steps).diagonal(0, 0, 1)[1:].sum(-1)
-    features = np.round(chances / max(1, graph.nodes - 1), _DECIMALS).astype(np.float32)
+    features = (np.round(chances / max(1, graph.nodes - 1) * _GRID) / _GRID).astype(np.float32)
     own = [] if graph.node_features is None else [graph.node_features]
     return replace(graph, node_features=np.concatenate((*own, features), axis=1))

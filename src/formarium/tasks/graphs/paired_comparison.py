@@ -1,10 +1,12 @@
 """Reliable paired comparisons: whether a model that is trained to tell two graphs apart does, by a test that can fail.
 
 The protocol of BREC (Wang and Zhang, ICML 2024, arXiv 2304.07702): for each pair a fresh model is trained to send
-relabelled copies of the two graphs in different directions; then Hotelling's T^2 of the paired differences is held
-against a threshold, and against that of copies of one of the graphs, which must stay below it.
+relabelled copies of the two graphs in different directions; then a statistic of the paired differences, Hotelling's T^2
+over the number of copies, is held against a threshold, and against that of copies of one of the graphs, which must stay
+below it.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -32,7 +34,8 @@ class Protocol(BaseConfig):
 
     copies: q relabellings of each graph. batch: graphs of a training batch, half of them copies of either graph.
     learning_rate falls by a cosine to ``final`` after ``warmup`` epochs. stop_at: training ends where an epoch's mean
-    loss is not above it. ridge: see ``paired_statistic``. threshold: of T^2, for q = 32 and 16 outputs.
+    loss is not above it. ridge: see ``paired_statistic``. threshold: of the statistic, as published for q = 32 and 16
+    outputs: it is the 95 % quantile of q times the statistic, so that the test is far stricter than that.
     """
 
     copies: int = 32
@@ -57,7 +60,10 @@ class Protocol(BaseConfig):
 
 @dataclass(frozen=True)
 class Comparison:
-    """How one pair came out: T^2 of the two graphs and of copies of one, and the loss and epochs of training."""
+    """How one pair came out: the statistics of the two graphs and of copies of one; the loss and epochs of training.
+
+    A diverged training tells nothing apart, and is not reliable: its statistics are no numbers.
+    """
 
     number: int
     family: str
@@ -73,6 +79,8 @@ class Comparison:
 def paired_statistic(first: Tensor, second: Tensor, ridge: float | None = None) -> float:
     """d^T (S + ridge I)^-1 d of the differences of paired rows (q, D): their mean d and covariance S, in float64.
 
+    That is Hotelling's T^2 over q; no number where a row holds none.
+
     Copies of a graph differ by rounding alone, and where they do not differ at all S says nothing of how far two graphs
     are apart. By default the ridge is therefore the variance of one rounding at the size of the outputs. At 0 it is the
     pseudo-inverse, as published: unchanged by any invertible linear map of the outputs, and 0 for S = 0.
@@ -81,6 +89,8 @@ def paired_statistic(first: Tensor, second: Tensor, ridge: float | None = None) 
         size = torch.cat((first, second)).double().square().mean()
         ridge = float(size) * torch.finfo(first.dtype).eps ** 2
     difference = (first - second).double()
+    if not difference.isfinite().all():
+        return math.nan
     mean = difference.mean(0)
     spread = torch.cov(difference.t()).reshape(len(mean), len(mean))
     spread = spread + ridge * torch.eye(len(mean), dtype=spread.dtype, device=spread.device)
@@ -125,32 +135,51 @@ def compare_all(
 ) -> list[Comparison]:
     """Compares pair after pair; with a file ``kept``, what is done is kept there, and the same call goes on from it.
 
-    Raises DataError for a file that another protocol or seed left.
+    Raises DataError for a file that another model, protocol or seed left.
     """
     chosen = tuple(chosen)
-    key = digest({"protocol": protocol.to_dict(), "seed": seed})
-    done = {} if kept is None else _read(kept, key)
-    with progress("paired comparisons", len(chosen), start=sum(p.number in done for p in chosen)) as advance:
-        for pair in chosen:
-            if pair.number in done:
+    key, done = "", {}
+    if kept is not None:
+        key = digest({"protocol": protocol.to_dict(), "seed": seed, "model": _described(make)})
+        done = _read(kept, key)
+    asked = [_graphs_of(pair) for pair in chosen]
+    with progress("paired comparisons", len(chosen), start=sum(graphs in done for graphs in asked)) as advance:
+        for pair, graphs in zip(chosen, asked, strict=True):
+            if graphs in done:
                 continue
-            done[pair.number] = compare(make, pair, protocol, seed)
+            done[graphs] = compare(make, pair, protocol, seed)
             if kept is not None:
-                rows = [asdict(comparison) for comparison in done.values()]
+                rows = [{"graphs": of, **asdict(comparison)} for of, comparison in done.items()]
                 write_text(kept, "\n".join(json.dumps(row) for row in ({"run": key}, *rows)) + "\n")
             told = sum(comparison.told for comparison in done.values())
             advance(1, note=f"{told} of {len(done)} told apart")
-    return [done[pair.number] for pair in chosen]
+    return [done[graphs] for graphs in asked]
 
 
-def _read(kept: Path, key: str) -> dict[int, Comparison]:
+def _described(make: Callable[[], nn.Module]) -> str:
+    with torch.random.fork_rng(devices=[]):
+        model = make()
+    config = getattr(model, "config", None)
+    return repr((type(model).__name__, config.to_dict()) if isinstance(config, BaseConfig) else model)
+
+
+def _graphs_of(pair: Pair) -> str:
+    """A digest of all that training and test see of a pair."""
+    seen = hashlib.sha256(f"{pair.number} {pair.family}".encode())
+    for graph in (pair.first, pair.second):
+        for part in (graph.edges, graph.node_types, graph.edge_types, graph.node_features, graph.edge_features):
+            seen.update(repr(None if part is None else (part.shape, part.tobytes())).encode())
+    return seen.hexdigest()[:16]
+
+
+def _read(kept: Path, key: str) -> dict[str, Comparison]:
     if not kept.exists():
         return {}
     try:
         head, *rows = [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
         if head["run"] != key:
-            raise DataError(f"{kept} holds comparisons by another protocol or seed; name another file")
-        return {row["number"]: Comparison(**row) for row in rows}
+            raise DataError(f"{kept} holds comparisons of another model, protocol or seed; name another file")
+        return {row.pop("graphs"): Comparison(**row) for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{kept} is not a file of paired comparisons: {error}") from None
 
@@ -193,7 +222,7 @@ def _train(model: nn.Module, batches: Sequence[GraphBatch], protocol: Protocol) 
             optimiser.step()
             losses.append(value.item())
         loss = sum(losses) / len(losses)
-        if loss <= protocol.stop_at:
+        if not loss > protocol.stop_at:  # or no number
             return epoch + 1, loss
     return protocol.epochs, loss
 
