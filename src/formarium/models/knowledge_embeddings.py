@@ -20,17 +20,12 @@ _NUMBERS = 1 << 24  # of the differences that are held at once
 
 
 class KnowledgeEmbedding(TripleScorer):
-    """Scores <query(h, r), t>; a subclass says how a relation acts on a head.
-
-    n3: weight of the nuclear 3-norm, the mean over triples of sum |h|^3 + |r|^3 + |t|^3 (Lacroix et al. 2018, arXiv
-    1806.07297). Every triple is trained in both directions, so the tail's share is that of the head of the other one.
-    """
+    """Scores <query(h, r), t>; a subclass says how a relation acts on a head."""
 
     @dataclass(frozen=True)
     class Config(TripleScorer.Config):
         width: int = 200
         dropout: float = 0.0
-        n3: float = 0.0
         init_std: float = 0.05
 
     config: Config
@@ -58,10 +53,6 @@ class KnowledgeEmbedding(TripleScorer):
         found: Tensor = self.entities(tails) @ query[..., None]
         return found[..., 0]
 
-    def moduli(self, vectors: Tensor) -> Tensor:
-        """The magnitudes that n3 counts."""
-        return vectors.abs()
-
     def forward(
         self,
         heads: Tensor,
@@ -80,9 +71,7 @@ class KnowledgeEmbedding(TripleScorer):
         """The queries (B, D) of heads and relations by number, with dropout while training."""
         config = self.config
         head, relation = self.entities(heads), self.relations(relations)
-        if penalties is not None and config.n3:
-            cubes = (2 * self.moduli(head) ** 3).sum(-1) + (self.moduli(relation) ** 3).sum(-1)
-            penalties.append(config.n3 * cubes.mean())
+        self.regularise(head, relation, penalties)
         query = self.query(dropout(head, config.dropout, self.training), relation)
         return dropout(query, config.dropout, self.training)
 

@@ -97,6 +97,7 @@ class LinkPredictor(TripleScorer):
     def query(self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None) -> Tensor:
         """z (B, D), with which entities are compared."""
         head, relation = self.entities(heads), self.relations(relations)
+        self.regularise(head, relation, penalties)
         tokens = (relation, head) if self.cls is None else (self.cls.expand_as(head), head, relation)
         x = dropout(torch.stack(tokens, dim=1), self.config.dropout, self.training)
         context = Context(positions=torch.arange(x.shape[1], device=x.device)[None], penalties=penalties)

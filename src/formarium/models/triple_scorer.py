@@ -15,6 +15,8 @@ from formarium.models.model import Model
 class TripleScorer(Model):
     """Heads and relations (B,) to scores (B, E) of all entities as tails, higher for likelier triples.
 
+    n3: weight of the nuclear 3-norm, the mean over triples of sum |h|^3 + |r|^3 + |t|^3 (Lacroix et al. 2018, arXiv
+    1806.07297). Every triple is trained in both directions, so the tail's share is that of the head of the other one.
     relations: R as in the data. A model knows 2 R of them: number r + R is the reciprocal of r, which leads from tails
     to heads (Lacroix et al. 2018, arXiv 1806.07297), so that (?, r, t) is asked as (t, r + R, ?).
     """
@@ -24,6 +26,7 @@ class TripleScorer(Model):
         entities: int = 100
         relations: int = 10
         width: int = 64
+        n3: float = 0.0
 
     config: Config
 
@@ -40,6 +43,16 @@ class TripleScorer(Model):
             raise DataError(
                 f"the model has {own[0]} entities and {own[1]} relations, {whose} {entities} and {relations}"
             )
+
+    def moduli(self, vectors: Tensor) -> Tensor:
+        """The magnitudes that n3 counts, of vectors (B, D)."""
+        return vectors.abs()
+
+    def regularise(self, head: Tensor, relation: Tensor, penalties: list[Tensor] | None) -> None:
+        """Adds what ``n3`` asks of the vectors of heads and relations, each (B, D)."""
+        if penalties is not None and self.config.n3:
+            cubes = (2 * self.moduli(head) ** 3).sum(-1) + (self.moduli(relation) ** 3).sum(-1)
+            penalties.append(self.config.n3 * cubes.mean())
 
     def forward(
         self,

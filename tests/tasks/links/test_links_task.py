@@ -141,13 +141,18 @@ def test_negatives_leave_true_triples_out_and_weigh_hard_ones() -> None:
     assert task.loss(model, batch).isfinite()
 
 
-def test_penalties_of_the_model_join_the_loss() -> None:
+@pytest.mark.parametrize("name", ["DistMult", "ComplEx", "LinkPredictor"])
+def test_penalties_of_the_model_join_the_loss(name: str) -> None:
     task = build()
     batch = next(task.batches(9, seed=0))
-    plain, penalised = model_for(task, "ComplEx(width=8)"), model_for(task, "ComplEx(width=8, n3=0.5)")
+    plain, penalised = (model_for(task, f"{name}(width=8, n3={n3})") for n3 in (0.0, 0.5))
     penalties: list[Tensor] = []
     penalised(batch["heads"], batch["relations"], penalties=penalties)
     torch.testing.assert_close(task.loss(penalised, batch), task.loss(plain, batch) + penalties[0])
+    if name != "ComplEx":  # which counts complex numbers
+        head, relation = penalised.entities(batch["heads"]), penalised.relations(batch["relations"])
+        cubes = 2 * head.abs().pow(3).sum() + relation.abs().pow(3).sum()
+        torch.testing.assert_close(penalties[0], 0.5 * cubes / len(head))
 
 
 def test_evaluation_is_the_filtered_ranking_of_both_sides() -> None:
