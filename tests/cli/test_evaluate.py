@@ -99,6 +99,8 @@ def test_other_texts_are_read_in_the_subwords_of_the_model(run: Run, tmp_path: P
             "makes 300 different tokens, but the model knows 257; give the task the tokenizer",
         ),
         (["-s", "corpus=nowhere/"], "error: no text at 'nowhere/'"),
+        (["--task", "links"], "which a Decoder is not"),
+        (["--task", "graphs"], "which a Decoder is not"),
     ],
 )
 def test_what_cannot_be_measured(

@@ -47,6 +47,8 @@ def evaluate(
     with contextlib.chdir(start):
         built = config.override(changes).build()
         built.trained(trained, folder)
+        if task is not None:
+            built.adapt(trained.config)  # refuses models of another kind
         built.prepare()
         names = metric or list(built.usual or built.metrics)
         built.check(names)

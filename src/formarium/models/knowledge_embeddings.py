@@ -60,6 +60,8 @@ class KnowledgeEmbedding(TripleScorer):
         tails: Tensor | None = None,
         penalties: list[Tensor] | None = None,
     ) -> Tensor:
+        if tails is not None:
+            self.check_tails(heads, tails)
         return self.against(self.asked(heads, relations, penalties), tails)
 
     def products(

@@ -83,6 +83,8 @@ class LinkPredictor(TripleScorer):
         tails: Tensor | None = None,
         penalties: list[Tensor] | None = None,
     ) -> Tensor:
+        if tails is not None:
+            self.check_tails(heads, tails)
         query = self.query(heads, relations, penalties)
         if tails is None:
             return linear(query, self.entities.weight, self.bias)

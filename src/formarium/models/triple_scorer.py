@@ -67,6 +67,14 @@ class TripleScorer(Model):
         """
         raise NotImplementedError
 
+    def check_tails(self, heads: Tensor, tails: Tensor) -> None:
+        """DataError unless there are candidates (B, N) for queries (B,)."""
+        if tails.dim() != 2 or len(tails) != len(heads):
+            raise DataError(
+                f"tails are candidates for each head, {len(heads)} rows of them, not {tuple(tails.shape)}: of triples, "
+                "give tails[:, None]"
+            )
+
     def products(
         self, heads: Tensor, relations: Tensor, penalties: list[Tensor] | None = None
     ) -> tuple[Tensor, Tensor, Tensor | None] | None:

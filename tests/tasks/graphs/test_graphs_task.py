@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from formarium.config import ConfigError
-from formarium.errors import DataError
+from formarium.errors import CheckpointError, DataError
 from formarium.models import Decoder, GraphTransformer, MessagePassing
 from formarium.tasks import Graphs
 from formarium.tasks.graphs.batch import GraphBatch
 from formarium.tasks.graphs.graph import Graph, make_graph
 from formarium.tasks.graphs.sources import SPLITS, load
+from formarium.training import Training, harness
 
 HERE = __name__
 
@@ -468,3 +469,25 @@ def test_of_few_known_nodes_or_pairs_every_split_has_one(name: str) -> None:
 def test_a_graph_of_too_few_known_nodes_is_refused() -> None:
     with pytest.raises(DataError, match="2 nodes are known, too few to hold some out"):
         task(data=f"{HERE}:two_known").prepare()
+
+
+def test_a_run_does_not_go_on_with_other_graphs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "edges.csv").write_text("graph,source,target\n" + "".join(f"g{i},0,1\ng{i},1,2\n" for i in range(40)))
+    answers = ["graph,target", *(f"g{i},{i % 3}.5" for i in range(40))]
+    (data / "graphs.csv").write_text("\n".join(answers))
+
+    def train() -> None:
+        here = task(data=str(data))
+        config = here.adapt(GraphTransformer.Config(width=8, depth=1, heads=1))
+        harness.fit(config, here, Training(steps=2, batch_size=4), folder=tmp_path / "run", show=False)
+
+    train()
+    train()  # a finished run is not made again
+    (data / "graphs.csv").write_text("\n".join([*answers[:-1], "g39,7.5"]))
+    with pytest.raises(CheckpointError, match="holds another run: it learned from other data"):
+        train()
+    (data / "graphs.csv").write_text("\n".join(f"{row},{'weight' if row == answers[0] else 1.0}" for row in answers))
+    with pytest.raises(DataError, match=r"graphs.csv holds whole graphs, which have no features as 'weight'"):
+        train()

@@ -155,6 +155,17 @@ def test_penalties_of_the_model_join_the_loss(name: str) -> None:
         torch.testing.assert_close(penalties[0], 0.5 * cubes / len(head))
 
 
+@pytest.mark.parametrize("name", ["DistMult", "ComplEx", "RotatE", "LinkPredictor"])
+def test_tails_are_candidates_for_each_head(name: str) -> None:
+    model = model_for(build(), f"{name}(width=8)").eval()
+    heads, relations, tails = torch.tensor([0, 1, 2]), torch.tensor([0, 0, 1]), torch.tensor([3, 4, 5])
+    own = model(heads, relations, tails[:, None])[:, 0]
+    torch.testing.assert_close(own, model(heads, relations).gather(1, tails[:, None])[:, 0], atol=1e-4, rtol=1e-4)
+    for wrong in (tails, tails[:2, None]):
+        with pytest.raises(DataError, match=r"candidates for each head, 3 rows .* give tails\[:, None\]"):
+            model(heads, relations, wrong)
+
+
 def test_evaluation_is_the_filtered_ranking_of_both_sides() -> None:
     task = build()
     model = model_for(task)

@@ -205,10 +205,10 @@ def read_tables(
     links (optional), pairs of nodes that are asked about: ``source``, ``target``. Where there are several graphs,
     edges, nodes and links have a column ``graph`` as well. Columns whose names begin with ``type`` are categories; in
     nodes, graphs and links a column ``label`` is a class and those that begin with ``target`` (in links ``target_``)
-    are numbers that are asked for; all others are real features. Words count as categories in the order of the
-    alphabet. meaning: as ``columns_of`` tells it of the tables that a model learned from, to read others as these;
-    answered: whether they hold what is asked for, which is left aside else. Raises DataError for what is missing or
-    does not fit.
+    are numbers that are asked for; all others are real features, which only nodes and edges have. Words count as
+    categories in the order of the alphabet. meaning: as ``columns_of`` tells it of the tables that a model learned
+    from, to read others as these; answered: whether they hold what is asked for, which is left aside else. Raises
+    DataError for what is missing or does not fit.
     """
     edge_rows, node_rows, graph_rows, link_rows = (_rows(path) for path in (edges, nodes, graphs, links))
     _need(edge_rows, ("source", "target"), edges)
@@ -223,9 +223,10 @@ def read_tables(
     rows = {"edge": edge_rows, "link": link_rows, "node": node_rows, "graph": graph_rows}
     paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
     tables = {kind: _Columns(rows[kind], paths[kind], kind, (meaning or {}).get(kind), answered) for kind in rows}
-    other = next(iter((*tables["link"].meaning.types, *tables["link"].meaning.features)), "")
-    if other:
-        raise DataError(f"{links} holds pairs that are asked about, which have no features as {other!r}")
+    for kind, why in (("link", "pairs that are asked about"), ("graph", "whole graphs")):
+        other = next(iter((*tables[kind].meaning.types, *tables[kind].meaning.features)), "")
+        if other:
+            raise DataError(f"{paths[kind]} holds {why}, which have no features as {other!r}")
     names = list(dict.fromkeys(row.get("graph", "") for row in (*graph_rows, *node_rows, *edge_rows)))
     of_edges, of_nodes, of_links = _by_graph(edge_rows), _by_graph(node_rows), _by_graph(link_rows)
     unknown = next((name for name in of_links if name not in set(names)), None)

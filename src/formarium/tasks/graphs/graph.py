@@ -1,7 +1,8 @@
 """One graph as plain arrays, whatever library it came from."""
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -48,6 +49,14 @@ class Graph:
         grid = np.zeros((self.nodes, self.nodes), dtype=bool)
         grid[self.edges[:, 0], self.edges[:, 1]] = True
         return grid
+
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that change with anything but the names of the graph and its nodes."""
+        seen = hashlib.blake2b(str(self.nodes).encode(), digest_size=16)
+        for part in (getattr(self, field.name) for field in fields(self)):
+            if part is None or isinstance(part, np.ndarray):
+                seen.update(b"-" if part is None else f"{part.dtype}{part.shape}".encode() + part.tobytes())
+        return seen.hexdigest()
 
     def relabelled(self, order: Integers) -> "Graph":
         """The same graph with node order[i] as node i."""

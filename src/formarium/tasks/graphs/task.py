@@ -306,9 +306,11 @@ class Graphs(Task):
         for numbers in batches_by_size(graphs):
             yield self._batch([graphs[i] for i in numbers], split)
 
-    def identity(self) -> str | None:
-        meaning = self._meaning
-        return None if meaning is None else digest({kind: asdict(columns) for kind, columns in meaning.items()})
+    def identity(self) -> str:
+        meaning = {kind: asdict(columns) for kind, columns in (self._meaning or {}).items()}
+        return digest(
+            [meaning, {split: [graph.fingerprint() for graph in some] for split, some in self.graphs.items()}]
+        )
 
     def trained(self, model: Model, folder: Path) -> None:
         if (folder / ASKED).is_file():  # absent beside models of before

@@ -259,7 +259,7 @@ class Links(Task):
 
     def identity(self) -> str:
         graph = self.graph
-        triples = hashlib.sha256(np.ascontiguousarray(graph.splits["train"]).tobytes()).hexdigest()
+        triples = [hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest() for rows in graph.splits.values()]
         return digest([graph.entities, graph.relations, triples])
 
     def save(self, folder: Path) -> None:
