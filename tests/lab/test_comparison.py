@@ -102,7 +102,7 @@ def test_an_arm_may_be_another_architecture() -> None:
     )
     ours, theirs = arms_of(comparison, setting)
     assert ours.model.describe().startswith("LinkPredictor(")
-    assert theirs.model.describe().endswith("width=8, dropout=0.2, n3=0.1)")
+    assert theirs.model.describe().endswith("width=8, n3=0.1, dropout=0.2)")
     assert theirs.model.entities == ours.model.entities  # type: ignore[attr-defined]
     wrong = replace(comparison, variants=(Variant("theirs", {"heads": 2}, model="ComplEx"),))
     with pytest.raises(ConfigError, match="no setting 'heads'"):
