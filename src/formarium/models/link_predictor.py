@@ -83,11 +83,10 @@ class LinkPredictor(TripleScorer):
         tails: Tensor | None = None,
         penalties: list[Tensor] | None = None,
     ) -> Tensor:
-        if tails is not None:
-            self.check_tails(heads, tails)
         query = self.query(heads, relations, penalties)
         if tails is None:
             return linear(query, self.entities.weight, self.bias)
+        self.check_tails(heads, tails)
         scores: Tensor = self.entities(tails) @ query[..., None]
         return scores[..., 0] + self.bias[tails]
 

@@ -1,4 +1,4 @@
-"""Finding named data: in the user's data folder, in the cache, or by a checksummed download."""
+"""Finding named data, in the user's data folder, in the cache, or by a checksummed download; and telling data apart."""
 
 import hashlib
 import http.client
@@ -6,6 +6,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from formarium.errors import DataError
 from formarium.files import cache_folder, data_folder, replacing
@@ -26,6 +28,14 @@ class DataFile:
     url: str = ""
     sha256: str = ""
     licence: str = ""
+
+
+def digest_of_arrays(*arrays: np.ndarray | None) -> str:
+    """Hexadecimal digits that change with any number, shape or type of arrays, and with which of them are absent."""
+    seen = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        seen.update(b"-" if array is None else f"{array.dtype}{array.shape}".encode() + array.tobytes())
+    return seen.hexdigest()
 
 
 def find(file: DataFile) -> Path | None:

@@ -118,7 +118,7 @@ def fit(
         "training": training.to_dict(),
         "seed": seed,
     }
-    if (identity := task.identity()) is not None:
+    if folder is not None and (identity := task.identity()) is not None:
         spec[DATA] = identity
     done = _open(folder, spec)
     if done is not None:

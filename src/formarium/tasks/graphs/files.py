@@ -88,25 +88,25 @@ def _read_json(path: Path) -> "nx.Graph[Any]":
         raise DataError(f"{path}: nodes are a list, or how many there are, not {nodes!r}")
     kinds = {(0, 0): nx.Graph, (1, 0): nx.DiGraph, (0, 1): nx.MultiGraph, (1, 1): nx.MultiDiGraph}
     graph: nx.Graph[Any] = kinds[held.get("directed") is True, held.get("multigraph") is True]()
-    names: list[Any] = []
+    known: dict[Any, Any] = {}  # what edges may call a node, and the node
     if nodes is not None:
         names = [node.get("id", place) if isinstance(node, Mapping) else node for place, node in enumerate(nodes)]
         graph.add_nodes_from(names)
         if graph.number_of_nodes() < len(names):
             raise DataError(f"{path} names a node twice")
-    by_place = nodes is not None and not any(isinstance(name, int) for name in names)
+        places = {} if any(isinstance(name, int) for name in names) else dict(enumerate(names))
+        known = places | {name: name for name in names}
     for edge in edges:
         ends = (edge["source"], edge["target"]) if isinstance(edge, Mapping) else edge
         if not isinstance(ends, list | tuple) or len(ends) < 2:
             raise DataError(f"{path}: {edge!r} is not an edge between two nodes")
-        one, other = ends[:2]
+        ends = ends[:2]
         if nodes is not None:
-            places = range(len(names)) if by_place else range(0)
-            one, other = (names[end] if isinstance(end, int) and end in places else end for end in (one, other))
-            stranger = next((node for node in (one, other) if node not in graph), None)
+            stranger = next((end for end in ends if end not in known), None)
             if stranger is not None:
                 raise DataError(f"{path}: an edge ends at {stranger!r}, which is not among the nodes")
-        graph.add_edge(one, other)
+            ends = [known[end] for end in ends]
+        graph.add_edge(*ends)
     return graph
 
 

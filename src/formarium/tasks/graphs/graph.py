@@ -1,6 +1,5 @@
 """One graph as plain arrays, whatever library it came from."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, cast
@@ -9,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from formarium.errors import DataError
+from formarium.tasks.data import digest_of_arrays
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float32]
@@ -52,11 +52,8 @@ class Graph:
 
     def fingerprint(self) -> str:
         """Hexadecimal digits that change with anything but the names of the graph and its nodes."""
-        seen = hashlib.blake2b(str(self.nodes).encode(), digest_size=16)
-        for part in (getattr(self, field.name) for field in fields(self)):
-            if part is None or isinstance(part, np.ndarray):
-                seen.update(b"-" if part is None else f"{part.dtype}{part.shape}".encode() + part.tobytes())
-        return seen.hexdigest()
+        parts = (getattr(self, field.name) for field in fields(self))
+        return digest_of_arrays(np.array(self.nodes), *(p for p in parts if p is None or isinstance(p, np.ndarray)))
 
     def relabelled(self, order: Integers) -> "Graph":
         """The same graph with node order[i] as node i."""

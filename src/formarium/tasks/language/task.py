@@ -91,10 +91,11 @@ class Language(Task):
             "tokenizer_state": _state_of_files(_tokenizer_files(name)),
             "validation": config.validation,
         }
-        own = self._tokens
-        if own is not None and _bytes_of(folder_of(digest(described)) / tokenizers.FILE) != own.read_bytes():
-            name = str(own)
-            described |= {"tokenizer": "", "tokenizer_state": hashlib.sha256(own.read_bytes()).hexdigest()}
+        if self._tokens is not None:
+            own = self._tokens.read_bytes()
+            if _bytes_of(folder_of(digest(described)) / tokenizers.FILE) != own:
+                name = str(self._tokens)
+                described |= {"tokenizer": "", "tokenizer_state": hashlib.sha256(own).hexdigest()}
         return token_file(
             digest(described),
             described,

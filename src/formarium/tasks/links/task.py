@@ -1,6 +1,5 @@
 """Link prediction: which entity completes a triple of a knowledge graph, for any model that scores triples."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,6 +18,7 @@ from formarium.models.knowledge_embeddings import ComplEx
 from formarium.models.model import Model
 from formarium.models.triple_scorer import TripleScorer
 from formarium.parts.linear import plain_training
+from formarium.tasks.data import digest_of_arrays
 from formarium.tasks.links.cross_entropy import cross_entropy_of_products
 from formarium.tasks.links.datasets import load
 from formarium.tasks.links.graph import KnowledgeGraph, Unseen, renumbered, with_reciprocals
@@ -259,8 +259,7 @@ class Links(Task):
 
     def identity(self) -> str:
         graph = self.graph
-        triples = [hashlib.sha256(np.ascontiguousarray(rows).tobytes()).hexdigest() for rows in graph.splits.values()]
-        return digest([graph.entities, graph.relations, triples])
+        return digest([graph.entities, graph.relations, digest_of_arrays(*graph.splits.values())])
 
     def save(self, folder: Path) -> None:
         self.vocabulary.save(folder)
