@@ -7,10 +7,12 @@ import math
 import string
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,6 +29,7 @@ from formarium.config import (
 )
 from formarium.errors import FormariumError
 from formarium.models import Decoder
+from formarium.parts import FlowAttention
 from formarium.training import Machine, Training
 
 
@@ -313,8 +316,38 @@ def test_data_of_another_kind_are_refused() -> None:
     with pytest.raises(ConfigError, match="Training was expected, but the data describe a Machine"):
         Training.from_dict(Machine().to_dict())
     assert Training.from_dict({"steps": 3}) == Training(steps=3)
+
+
+def test_what_is_no_plain_data_is_not_written() -> None:
+    @dataclass(frozen=True)
+    class Loose(BaseConfig):
+        anything: Any = None
+        several: Sequence[int] = ()
+
+    assert Loose(several=[1, 2]).several == [1, 2]
+    with pytest.raises(ConfigError, match=r"several of .*Loose must be"):
+        Loose(several=3)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="a configuration holds plain data, not set"):
-        Engine.Config(label={1}).to_dict()  # type: ignore[arg-type]
+        Loose(anything={1}).to_dict()
+
+
+def test_settings_are_checked_when_a_configuration_is_made() -> None:
+    with pytest.raises(ConfigError, match="'sgd' is not one of adamw, adam, muon"):
+        Training(optimizer="sgd")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"steps of Training must be int, not 2\.5"):
+        Training(steps=2.5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="norm of Decoder must be a configuration, not 3"):
+        Decoder.Config(norm=3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="nothing is called 'RMSNrm'; did you mean 'RMSNorm'"):
+        Decoder.Config(norm="RMSNrm")  # type: ignore[arg-type]
+    assert Training(learning_rate=1).digest() == Training(learning_rate=1.0).digest()
+    assert Training(steps=np.int64(3)).to_dict()["steps"] == 3  # type: ignore[arg-type]
+
+
+def test_a_class_and_a_name_stand_for_their_configurations() -> None:
+    wanted = Decoder.Config(token_mixer=FlowAttention.Config())
+    for written in (FlowAttention, FlowAttention.Config, "FlowAttention", {"type": "FlowAttention"}):
+        assert Decoder.Config(token_mixer=written) == wanted  # type: ignore[arg-type]
 
 
 def test_a_bad_value_is_an_error_for_the_person_at_the_keyboard() -> None:

@@ -10,10 +10,13 @@ import ast
 import contextlib
 import dataclasses
 import difflib
+import functools
 import hashlib
 import importlib
 import inspect
 import json
+import math
+import numbers
 import os
 import re
 import sys
@@ -53,6 +56,11 @@ class BaseConfig:
         taken = [name for name in inspect.get_annotations(cls) if name == "type" or hasattr(BaseConfig, name)]
         if taken:
             raise ConfigError(f"{cls.__qualname__}: no setting can be called {taken[0]!r}, which configurations use")
+
+    def __post_init__(self) -> None:
+        """Brings each field to what its hint says, as ``replace`` does; ConfigError for what is no such value."""
+        for name, value in _fitted(type(self), vars(self)).items():
+            object.__setattr__(self, name, value)  # the one moment at which a frozen one is written
 
     def build(self, **surroundings: Any) -> Any:
         """The configured object; of the surroundings its constructor gets those that it names.
@@ -98,7 +106,9 @@ class BaseConfig:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced; text, numbers and nested names are read as ``parse`` reads them."""
-        return dataclasses.replace(self, **_fitted(type(self), changes))
+        for name in changes:
+            _known_field(type(self), name)
+        return dataclasses.replace(self, **changes)
 
     def override(self, changes: Mapping[str, Any]) -> Self:
         """A copy with dotted fields replaced: ``{"channel_mixer.hidden": 512, "position": "RoPE(base=500000)"}``."""
@@ -325,18 +335,24 @@ def _known_field(kind: type[BaseConfig], name: str) -> str:
 
 
 def _made(kind: type[BaseConfig], values: Mapping[str, Any]) -> BaseConfig:
-    fitted = _fitted(kind, values)
+    for name in values:
+        _known_field(kind, name)
     unset = dataclasses.MISSING
     needed = [f.name for f in dataclasses.fields(kind) if f.default is unset and f.default_factory is unset]
-    absent = [name for name in needed if name not in fitted]
+    absent = [name for name in needed if name not in values]
     if absent:
         raise ConfigError(f"{kind.name()} needs {', '.join(absent)}, as in {kind.name()}({absent[0]}=...)")
-    return kind(**fitted)
+    return kind(**values)
 
 
 def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
-    hints = typing.get_type_hints(kind)
-    return {n: _fit(hints[_known_field(kind, n)], v, f"{n} of {kind.name()}") for n, v in values.items()}
+    hints = _hints(kind)
+    return {name: _fit(hints[name], value, f"{name} of {kind.name()}") for name, value in values.items()}
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _fit(hint: Any, value: Any, what: str) -> Any:
@@ -367,7 +383,9 @@ def _fit_one(hint: Any, value: Any) -> Any:
             return None
         raise TypeError
     if isinstance(hint, type) and issubclass(hint, BaseConfig):
-        if isinstance(value, str):
+        if isinstance(value, type) and issubclass(value, BaseConfig | Configurable):
+            value = _made(value if issubclass(value, BaseConfig) else value.Config, {})
+        elif isinstance(value, str):
             value = parse(value)
         elif isinstance(value, Mapping):
             value = config_from_dict(value, default=None if hint is BaseConfig else hint)
@@ -403,15 +421,14 @@ def _fit_one(hint: Any, value: Any) -> Any:
             raise TypeError
         if isinstance(value, str):
             value = float(value) if hint is float else ast.literal_eval(value)
-        if hint is float and isinstance(value, int | float):
+        if hint is float and isinstance(value, numbers.Real):
             return float(value)
-        if hint is int and isinstance(value, int | float) and value == int(value):
-            return int(value)
+        if hint is int and isinstance(value, numbers.Real) and value == math.floor(value):
+            return math.floor(value)
         raise TypeError
-    if hint is str and isinstance(value, str):
+    kind = origin or hint
+    if kind is dict and isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(kind, type) and isinstance(value, kind):
         return value
-    if origin is dict or hint is dict:
-        if isinstance(value, Mapping):
-            return dict(value)
-        raise TypeError
     raise TypeError
