@@ -346,7 +346,7 @@ def _made(kind: type[BaseConfig], values: Mapping[str, Any]) -> BaseConfig:
 
 
 def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
-    hints = _hints(kind)
+    hints = _hints(kind)  # type: ignore[arg-type]  # a class can be hashed
     return {name: _fit(hints[name], value, f"{name} of {kind.name()}") for name, value in values.items()}
 
 

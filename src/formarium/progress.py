@@ -2,17 +2,21 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 Advance = Callable[..., None]
+T = TypeVar("T")
 _LINE_EVERY = 15.0
 
 console = Console(stderr=True, highlight=False)
 _quiet = False
+_hidden = False
+_live: Progress | None = None  # what is drawn now
 
 
 def set_quiet(quiet: bool) -> None:
@@ -28,17 +32,56 @@ def notice(text: str) -> None:
 
 
 @contextmanager
+def hidden(hide: bool = True) -> Iterator[None]:
+    """No progress is shown meanwhile; notices are."""
+    global _hidden
+    before, _hidden = _hidden, _hidden or hide
+    try:
+        yield
+    finally:
+        _hidden = before
+
+
+@contextmanager
 def progress(description: str, total: float | None, start: int = 0) -> Iterator[Advance]:
     """Gives a function to call as ``advance(amount, note="loss 2.31")`` while work of ``total`` is done."""
-    if _quiet:
+    if _quiet or _hidden:
         yield lambda amount=1, note="": None
     elif console.is_terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-        with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console) as bar:
-            task = bar.add_task(description, total=total, completed=start, note="")
-            yield lambda amount=1, note="": bar.update(task, advance=amount, note=note)
+        inner = _live is not None
+        with _bars() as bars:
+            task = bars.add_task(description, total=total, completed=start, note="")
+            try:
+                yield lambda amount=1, note="": bars.update(task, advance=amount, note=note)
+            finally:
+                if inner:
+                    bars.remove_task(task)
     else:
         yield _lines(description, total, start)
+
+
+def tracked(items: Iterable[T], description: str, total: float | None = None) -> Iterator[T]:
+    """The items, with progress; total: how many there are, where that is not known of them."""
+    with progress(description, len(items) if total is None and isinstance(items, Sized) else total) as advance:
+        for item in items:
+            yield item
+            advance()
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    """What is drawn now, for one bar more; else a new one, as a terminal has room for one."""
+    global _live
+    if _live is not None:
+        yield _live
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), TextColumn("{task.fields[note]}"), console=console) as bars:
+        _live = bars
+        try:
+            yield bars
+        finally:
+            _live = None
 
 
 def _lines(description: str, total: float | None, start: float) -> Advance:

@@ -11,7 +11,7 @@ import pytest
 
 from formarium.models import load
 from formarium.tasks import Graphs
-from formarium.tasks.graphs.sources import SPLITS
+from formarium.tasks.task import SPLITS
 
 Run = Callable[..., Any]
 Answers = Callable[..., list[dict[str, str]]]

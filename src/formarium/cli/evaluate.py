@@ -22,20 +22,18 @@ def evaluate(
     Example: [bold]formarium evaluate shakespeare --metric loss --metric loss@2x[/bold]
     """
     import contextlib
-    from typing import get_args
 
     from formarium.cli.options import folder_of_model, jsonable, settings
     from formarium.cli.options import task as read_task
     from formarium.config import ConfigError, config_from_dict, suggestion
     from formarium.files import read_object
     from formarium.models import load
-    from formarium.tasks.task import Split
+    from formarium.tasks.task import SPLITS
     from formarium.training.harness import RUN
 
     folder = folder_of_model(model)
-    splits = get_args(Split)
-    if split not in splits:
-        raise ConfigError(f"there is no split {split!r}{suggestion(split, splits)}")
+    if split not in SPLITS:
+        raise ConfigError(f"there is no split {split!r}{suggestion(split, SPLITS)}")
     kept = read_object(folder / RUN, "description of a run (name the task with --task)") if task is None else {}
     config = config_from_dict(kept.get("task", {})) if task is None else read_task(task)
     changes = settings(set_ or ())

@@ -1,5 +1,6 @@
 """What several commands read in the same way."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -49,9 +50,9 @@ def folder_of_model(path: Path) -> Path:
 
 
 def jsonable(value: Any) -> Any:
-    """Numbers rounded to six digits for reading; containers likewise."""
+    """Numbers rounded to six digits for reading, those that JSON has not as None; containers likewise."""
     if isinstance(value, float):
-        return float(f"{value:.6g}")
+        return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, dict):
         return {k: jsonable(v) for k, v in value.items()}
     return [jsonable(v) for v in value] if isinstance(value, list) else value

@@ -403,9 +403,14 @@ def listed(links: Tensor | None) -> Tensor:
     return links
 
 
+_GIVEN = "its configuration says what is read (``widths`` of the graphs tells), or leave them out"
+
+
 def columns(types: Tensor | None, counts: tuple[int, ...], what: str, dims: int) -> Tensor | None:
     """Categories with a column for each table (..., C); DataError where they are not what the model has tables for."""
     if not counts:
+        if types is not None:
+            raise DataError(f"the graphs have categories of each {what}, of which the model reads none: {_GIVEN}")
         return None
     if types is None:
         raise DataError(f"the model reads {len(counts)} categories of each {what}, and the graphs have none")
@@ -427,6 +432,8 @@ def entries(table: nn.Embedding, rows: Tensor, what: str, above: int = 0) -> Ten
 def reals(features: Tensor | None, count: int, what: str) -> Tensor | None:
     """Real features (..., F); DataError where the graphs have not as many as the model reads."""
     if not count:
+        if features is not None:
+            raise DataError(f"the graphs have real features of each {what}, of which the model reads none: {_GIVEN}")
         return None
     if features is None or features.shape[-1] != count:
         have = 0 if features is None else features.shape[-1]

@@ -42,7 +42,7 @@ from formarium.errors import CheckpointError, Diverged, FormariumError
 from formarium.files import read_object, write_json, write_text
 from formarium.models.compiling import compiled as compile_model
 from formarium.models.model import CONFIG, Model
-from formarium.progress import Advance, notice, progress
+from formarium.progress import Advance, hidden, notice, progress
 from formarium.tasks.task import Metric, Task
 from formarium.training.optimisers import make_optimiser
 from formarium.training.settings import Machine, Training
@@ -132,7 +132,7 @@ def fit(
     module = _Module(cast(Model, model.build()), task, training, seed)
     callback = _Steps(folder, spec, metrics, checkpoint_every, show, on_step)
     checkpoint = folder / CHECKPOINT if folder is not None and (folder / CHECKPOINT).exists() else None
-    with _quiet_lightning(), _interruptible(callback):
+    with _quiet_lightning(), _interruptible(callback), hidden(not show):
         try:
             trainer = L.Trainer(
                 accelerator=machine.accelerator,

@@ -18,7 +18,8 @@ from formarium.models import GraphTransformer, MessagePassing
 from formarium.parts import RandomWalkStem
 from formarium.tasks import Graphs
 from formarium.tasks.graphs.ogb_files import is_ogb, read_ogb
-from formarium.tasks.graphs.sources import SPLITS, load
+from formarium.tasks.graphs.sources import load
+from formarium.tasks.task import SPLITS
 
 STEM = RandomWalkStem.Config(steps=3, frequencies=0, hidden=8, blocks=0)
 MODELS = (GraphTransformer.Config(width=8, depth=1, heads=2, stem=STEM), MessagePassing.Config(width=8, depth=1))

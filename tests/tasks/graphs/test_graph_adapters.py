@@ -10,6 +10,7 @@ import torch
 from formarium.errors import DataError
 from formarium.tasks.graphs.adapters import as_graphs, from_networkx, from_torch_geometric, to_networkx
 from formarium.tasks.graphs.graph import make_graph
+from formarium.tasks.graphs.sources import load
 
 
 def test_networkx_with_attributes_and_names_that_are_no_numbers() -> None:
@@ -169,3 +170,53 @@ def test_what_is_asked_is_decided_by_all_graphs_of_torch_geometric() -> None:
     assert (pair.node_targets, pair.target) == (None, None)
     assert pair.link_targets is not None
     assert pair.link_targets.tolist() == [7]
+
+
+def test_attributes_may_be_rows_of_numbers() -> None:
+    graph = nx.path_graph(3)
+    nx.set_node_attributes(graph, {i: [i, i / 2] for i in range(3)}, "x")
+    nx.set_node_attributes(graph, dict.fromkeys(range(3), 1.0), "y")
+    nx.set_edge_attributes(graph, dict.fromkeys(graph.edges, (0.5, 1.5)), "w")
+    graph.graph["target"] = [1.0, 2.0]
+    made = from_networkx(graph, node_features=["x", "y"], edge_features=["w"], target="target", node_target="x")
+    assert made.node_features is not None
+    assert made.node_features.tolist() == [[0, 0, 1], [1, 0.5, 1], [2, 1, 1]]
+    assert made.edge_features is not None
+    assert made.edge_features.tolist() == [[0.5, 1.5]] * 4
+    assert made.target is not None
+    assert made.target.tolist() == [1, 2]
+    assert made.node_targets is not None
+    assert made.node_targets.shape == (3, 2)
+    assert as_graphs(graph)[0].target is not None
+    graph.nodes[0]["x"] = [1.0]
+    with pytest.raises(DataError, match="'x' has not the same shape for each node"):
+        from_networkx(graph, node_features=["x"])
+    nx.set_node_attributes(graph, {i: [[1.0]] for i in range(3)}, "z")
+    with pytest.raises(DataError, match="one value or a row of them"):
+        from_networkx(graph, node_features=["z"])
+    assert from_networkx(nx.empty_graph(2), edge_features=["w"]).edges.shape == (0, 2)
+
+
+def test_one_graph_is_a_list_of_one() -> None:
+    own = make_graph(2, [(0, 1)])
+    assert as_graphs(own) == [own]
+    assert as_graphs(nx.path_graph(2))[0].edges.tolist() == [[0, 1], [1, 0]]
+    assert as_graphs(data())[0].nodes == 3
+
+
+def test_masks_that_overlap_are_refused() -> None:
+    first, second = torch.tensor([True, True, False]), torch.tensor([False, True, True])
+    with pytest.raises(DataError, match="1 nodes of a torch_geometric graph are in train_mask and test_mask"):
+        from_torch_geometric(data(y=torch.tensor([0, 1, 0]), train_mask=first, test_mask=second))
+
+
+@pytest.mark.parametrize(
+    ("call", "graphs", "nodes"),
+    [("KarateClub", 1, 34), ("FakeDataset(num_graphs=4, avg_num_nodes=9)", 4, None), ("FakeDataset(3, 9)", 3, None)],
+)
+def test_sets_of_torch_geometric_that_are_made_on_the_spot(call: str, graphs: int, nodes: int | None) -> None:
+    pytest.importorskip("torch_geometric")
+    found = load(f"pyg:{call}", None, 0.1)
+    every = found["train"] if graphs == 1 else [graph for split in found.values() for graph in split]
+    assert len(every) == graphs
+    assert nodes is None or every[0].nodes == nodes

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from formarium.errors import DataError
-from formarium.tasks.graphs.files import read_graph, read_tables, tables_of
+from formarium.tasks.graphs.files import read_graph, read_graphs, read_tables, tables_of
+from formarium.tasks.graphs.sources import load, to_answer
 
 
 @pytest.mark.parametrize("kind", ["graphml", "gml", "g6", "s6", "json", "edgelist", "csv", "adjlist"])
@@ -169,3 +170,69 @@ def test_pairs_that_are_asked_about(tmp_path: Path) -> None:
     assert np.isnan(one.link_targets[1])
     assert lone.link_targets is not None
     assert len(lone.link_targets) == 0
+
+
+SQUARE = "source,target\n0,1\n1,2\n2,3\n3,0\n"
+
+
+def written(folder: Path, **files: str) -> Path:
+    for name, content in files.items():
+        (folder / f"{name}.csv").write_text(content)
+    return folder
+
+
+def test_tables_say_what_each_graph_is_for(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    uses = ["test", "train", "Val", "", "training"]
+    graphs = "graph,target,split\n" + "".join(
+        f"{n},{i},{s}\n" for i, (n, s) in enumerate(zip(names, uses, strict=True))
+    )
+    edges = "graph,source,target\n" + "".join(f"{n},0,1\n" for n in names)
+    found = load(str(written(tmp_path, edges=edges, graphs=graphs)), None, 0.1)
+    assert {split: [g.name for g in own] for split, own in found.items()} == {
+        "train": ["b", "e"],
+        "validation": ["c"],
+        "test": ["a"],
+    }
+    # To be answered about are all, in the order of the table.
+    assert [graph.name for graph in to_answer(str(tmp_path), None)] == names
+    written(tmp_path, graphs=graphs.replace("Val", "vall"))
+    with pytest.raises(DataError, match=r"line 4: a split is train, validation, test or empty, not 'vall'"):
+        load(str(tmp_path), None, 0.1)
+    written(tmp_path, graphs=graphs.replace("Val", "train"))
+    with pytest.raises(DataError, match="has the splits train, test; they are train, validation, test, or none"):
+        load(str(tmp_path), None, 0.1)
+
+
+def test_tables_say_what_each_node_is_for(tmp_path: Path) -> None:
+    nodes = "node,label,split\n0,x,train\n1,y,validation\n2,x,test\n3,y,\n"
+    graph = load(str(written(tmp_path, edges=SQUARE, nodes=nodes)), None, 0.1)["train"][0]
+    assert graph.node_splits is not None
+    assert graph.node_splits.tolist() == [0, 1, 2, -1]
+    assert graph.node_features is None
+    edges = "graph,source,target\na,0,1\nb,0,1\n"
+    nodes = "graph,node,label,split\n" + "".join(f"{g},{n},x,train\n" for g in "ab" for n in (0, 1))
+    with pytest.raises(DataError, match=r"splits the nodes of several graphs; of these, graphs\.csv says"):
+        load(str(written(tmp_path, edges=edges, nodes=nodes)), None, 0.1)
+
+
+def test_a_number_that_is_asked_for_may_be_left_empty(tmp_path: Path) -> None:
+    nodes = "node,target,charge\n0,1.5,1\n1,,1\n2,nan,1\n3,2.5,1\n"
+    (graph,) = read_tables(tmp_path / "edges.csv", written(tmp_path, edges=SQUARE, nodes=nodes) / "nodes.csv")
+    assert graph.node_targets is not None
+    assert np.isnan(graph.node_targets).tolist() == [False, True, True, False]
+    written(tmp_path, nodes=nodes.replace("2.5,1", "2.5,"))
+    with pytest.raises(DataError, match=r"line 5, has nothing in the column 'charge'"):
+        read_tables(tmp_path / "edges.csv", tmp_path / "nodes.csv")
+
+
+def test_files_of_graphs_are_data(tmp_path: Path) -> None:
+    many, one = tmp_path / "many.g6", tmp_path / "one.graphml"
+    many.write_bytes(b"".join(nx.to_graph6_bytes(nx.cycle_graph(n), header=False) for n in (4, 5, 6)))
+    nx.write_graphml(nx.Graph(nx.path_graph(5), label=1), one)
+    assert [graph.nodes for graph in to_answer(str(many), None)] == [4, 5, 6]
+    (graph,) = to_answer(str(one), None)
+    assert (graph.nodes, graph.target) == (5, 1)
+    assert len(read_graphs(many)) == 3
+    with pytest.raises(DataError, match="holds 3 graphs, one a line, where one is wanted"):
+        read_graph(many)

@@ -1,6 +1,6 @@
 """The task on graphs: its data, its batches, its metrics, and that a model learns what a guess cannot know."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from formarium.config import ConfigError
 from formarium.errors import CheckpointError, DataError
 from formarium.models import Decoder, GraphTransformer, MessagePassing
 from formarium.tasks import Graphs
-from formarium.tasks.graphs.batch import GraphBatch
-from formarium.tasks.graphs.graph import Graph, make_graph
-from formarium.tasks.graphs.sources import SPLITS, load
+from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
+from formarium.tasks.graphs.graph import Graph, make_graph, widths
+from formarium.tasks.graphs.sources import load
+from formarium.tasks.task import SPLITS
 from formarium.training import Training, harness
 
 HERE = __name__
@@ -491,3 +492,148 @@ def test_a_run_does_not_go_on_with_other_graphs(tmp_path: Path) -> None:
     (data / "graphs.csv").write_text("\n".join(f"{row},{'weight' if row == answers[0] else 1.0}" for row in answers))
     with pytest.raises(DataError, match=r"graphs.csv holds whole graphs, which have no features as 'weight'"):
         train()
+
+
+def labelled(*labels: int | float | None) -> list[Graph]:
+    return [ring(3 + i % 5, target=labels[i % len(labels)]) for i in range(60)]
+
+
+def plus_and_minus() -> list[Graph]:
+    return labelled(-1, 1)
+
+
+def all_unknown() -> list[Graph]:
+    return labelled(-1)
+
+
+def below() -> list[Graph]:
+    return labelled(-2, 0)
+
+
+def partly() -> list[Graph]:
+    return labelled(0, 1, -1)
+
+
+def one_without() -> list[Graph]:
+    return [*labelled(0, 1), replace(ring(4), name="lost")]
+
+
+def alone() -> Graph:
+    return ring(9, target=1.0)
+
+
+def two_questions() -> list[Graph]:
+    return [replace(graph, node_targets=np.zeros(graph.nodes)) for graph in labelled(0.5, 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("plus_and_minus", "are -1, which stands for unknown ones, and 1; number them from 0"),
+        ("all_unknown", "no class of .* is known: all are -1"),
+        ("below", "numbered from 0, and one of .* is -2"),
+        ("one_without", "a graph 'lost' of .* has no target, and others have"),
+        ("alone", "is one graph, of which something is asked as a whole"),
+        ("two_questions", "asks about each node and each graph: leave one of them"),
+    ],
+)
+def test_what_cannot_be_learned_is_said_before_anything_is(name: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        task(data=f"{HERE}:{name}").prepare()
+
+
+def test_how_many_classes_are_unknown_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    made = task(data=f"{HERE}:partly")
+    made.prepare()
+    assert made.classes == 2
+    assert "of 60 graphs of" in (said := capsys.readouterr().err)
+    assert "the class of 20 is not known" in said
+
+
+def mixed_splits() -> dict[str, list[Graph]]:
+    """Whole numbers in training by chance."""
+    return {"train": labelled(1, 2), "validation": labelled(1.5), "test": labelled(2.5)}
+
+
+def test_numbers_that_are_whole_in_training_alone_are_no_classes() -> None:
+    made = task(data=f"{HERE}:mixed_splits")
+    made.prepare()
+    assert made.classes is None
+    assert made.evaluate(tiny(made), "test", ["mae"])["mae"] > 0
+
+
+def known_in_training_alone() -> dict[str, list[Graph]]:
+    return {"train": labelled(0, 1), "validation": labelled(-1), "test": labelled(-1)}
+
+
+def test_a_validation_of_which_nothing_is_known_is_refused() -> None:
+    with pytest.raises(DataError, match="known in the validation split"):
+        task(data=f"{HERE}:known_in_training_alone").prepare()
+
+
+def masked(validation: bool) -> Graph:
+    splits = np.repeat((0, 1 if validation else 0, 2, -1), 20)
+    return ring(80, node_targets=np.arange(80) % 2, node_splits=splits)
+
+
+def with_validation() -> Graph:
+    return masked(True)
+
+
+def without_validation() -> Graph:
+    return masked(False)
+
+
+def test_masks_without_validation_get_one(capsys: pytest.CaptureFixture[str]) -> None:
+    kept, drawn = (task(data=f"{HERE}:{name}") for name in ("with_validation", "without_validation"))
+    kept.prepare()
+    assert capsys.readouterr().err == ""
+    assert [len(kept._targets(split)) for split in SPLITS] == [20, 20, 20]
+    drawn.prepare()
+    assert "keeps no nodes for validation: 4 of those to learn from are held out" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert [len(drawn._targets(split)) for split in SPLITS] == [36, 4, 20]
+
+
+def same() -> list[Graph]:
+    return labelled(1.5)
+
+
+def test_of_a_target_that_is_always_the_same_nothing_is_explained() -> None:
+    made = task(data=f"{HERE}:same")
+    assert made.evaluate(tiny(made), "test", ["r2"])["r2"] == 0
+    exact = replace_answers(made)
+    assert made.evaluate(exact, "test", ["r2"])["r2"] == 1
+
+
+def replace_answers(made: Graphs) -> GraphTransformer:
+    """A model that always says what is asked, the mean of training."""
+    net = tiny(made)
+    torch.nn.init.zeros_(net.head.layers[-1].weight)  # type: ignore[arg-type]
+    torch.nn.init.zeros_(net.head.layers[-1].bias)  # type: ignore[arg-type]
+    return net
+
+
+@pytest.mark.parametrize("model", [GraphTransformer.Config(width=16, depth=1, heads=2), MessagePassing.Config(depth=1)])
+@pytest.mark.parametrize(
+    "known",
+    [{"node_types": [0, 1, 2]}, {"node_features": [0.5, 1, 2]}, {"edge_types": [1] * 3}, {"edge_features": [0.5] * 3}],
+)
+def test_what_a_model_would_not_read_is_refused(
+    model: GraphTransformer.Config | MessagePassing.Config, known: dict[str, object]
+) -> None:
+    graphs = [ring(3, **known)] * 2
+    with pytest.raises(DataError, match="of which the model reads none"):
+        model.build()(**collate(graphs).inputs())
+    fitting = model.replace(**asdict(widths(graphs)), outputs=3)
+    assert fitting.build()(**collate(graphs).inputs()).shape == (2, 3)
+
+
+def test_walks_are_made_for_models_that_read_them() -> None:
+    plain = GraphTransformer.Config()
+    made = Walks.read_by(plain)
+    assert made is not None
+    assert made.alike(Walks.read_by(plain.replace(width=32)))
+    assert not made.alike(Walks.read_by(plain.replace(stem=plain.stem.replace(steps=5))))
+    assert Walks.read_by(plain.replace(token="cls")) is Walks.read_by(MessagePassing.Config()) is None

@@ -136,3 +136,15 @@ def test_widths_are_those_of_all_graphs() -> None:
 def test_what_is_of_another_form_is_refused_in_a_sentence(given_: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         make_graph(2, **given_)  # type: ignore[arg-type]
+
+
+def test_targets_are_finite_or_unknown() -> None:
+    made = make_graph(2, [(0, 1)], node_targets=[1.5, None])
+    assert made.node_targets is not None
+    assert np.isnan(made.node_targets).tolist() == [False, True]
+    with pytest.raises(DataError, match="a target of a graph is not finite"):
+        make_graph(2, [(0, 1)], target=np.inf)
+    with pytest.raises(DataError, match="are no numbers, but dict"):
+        make_graph(2, [(0, 1)], target=[{}, {}])
+    with pytest.raises(DataError, match=r"a row for each, not of the shape \(2, 2, 2\)"):
+        make_graph(2, [(0, 1)], node_features=np.zeros((2, 2, 2)))

@@ -257,3 +257,16 @@ def test_entities_are_found_as_people_write_them(tmp_path: Path) -> None:
     (tmp_path / "relations.txt").unlink()
     with pytest.raises(DataError, match=r"no relations\.txt"):
         Vocabulary.load(tmp_path)
+
+
+def test_a_file_of_triples_may_name_its_columns_and_repeat_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "graph.tsv"
+    rows = [f"e{i}\tr\te{(i + 1) % 30}" for i in range(30)] + [f"e{i}\tr\te{(i + 2) % 30}" for i in range(30)]
+    path.write_text("\n".join(["Source\tRelation\tTarget", *rows, *rows[:3]]))
+    found = load(str(path))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "names its columns" in said
+    assert "3 triples stand there more than once" in said
+    assert sum(map(len, found.splits.values())) == 60

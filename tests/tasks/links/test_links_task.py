@@ -343,3 +343,32 @@ def test_a_run_does_not_go_on_with_other_data(tmp_path: Path) -> None:
         file.write_text(file.read_text().replace("tree_1\t", "zzz\t"))
     with pytest.raises(CheckpointError, match="holds another run: it learned from other data"):
         fit(config, build(data=data), training, folder=tmp_path / "run", show=False)
+
+
+def test_triples_of_the_training_are_told_and_filtered_in_other_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, other = tmp_path / "model", tmp_path / "other"
+    task = build()
+    model, _ = fit(task.adapt(parse("DistMult(width=8)")), task, Training(steps=2), folder=folder, show=False)
+    graph = task.graph
+    names = [[(graph.entities[h], graph.relations[r], graph.entities[t]) for h, r, t in graph.splits["train"].tolist()]]
+    other.mkdir()
+    rows = {"train": names[0][4:], "valid": names[0][:4], "test": names[0][2:3]}
+    for split, triples in rows.items():
+        (other / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in triples))
+    changed: Links = Links.Config(data=str(other)).build()
+    changed.trained(model, folder)
+    capsys.readouterr()
+    changed.evaluate(model, "validation", ["mrr"])
+    assert "4 of 4 validation triples" in (said := " ".join(capsys.readouterr().err.split()))
+    assert "stood in the model's training" in said
+    # All that training held is known, whatever these data hold of it.
+    assert len(changed.known._keys) == 2 * len({tuple(row) for row in graph.splits["train"].tolist()})
+    own: Links = Links.Config(data=SMALL).build()
+    own.trained(model, folder)
+    own.evaluate(model, "test", ["mrr"])
+    assert "stood in the model's training" not in capsys.readouterr().err
+    (folder / "triples.npy").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="is damaged"):
+        Links.Config(data=str(other)).build().trained(model, folder)

@@ -16,7 +16,7 @@ from formarium.files import write_json
 from formarium.models.forecaster import Forecaster
 from formarium.models.linear_forecasters import DLinear
 from formarium.models.model import Model
-from formarium.progress import notice
+from formarium.progress import notice, tracked
 from formarium.tasks.data import digest_of_arrays
 from formarium.tasks.forecasting import metrics as measures
 from formarium.tasks.forecasting.datasets import is_named, load
@@ -26,7 +26,7 @@ from formarium.tasks.forecasting.scaling import Scaler
 from formarium.tasks.forecasting.stream import open_table
 from formarium.tasks.forecasting.table import Reading, Table
 from formarium.tasks.forecasting.windows import Batch, Windows
-from formarium.tasks.task import Metric, Split, Task
+from formarium.tasks.task import SPLITS, Metric, Split, Task
 
 _NUMBERS = 1 << 23  # values of a layer in one evaluation batch, to bound memory
 _CALIBRATION = 1000  # windows that intervals are calibrated on
@@ -87,8 +87,7 @@ class Forecasting(Task):
             raise ConfigError("a training batch sees at least one series")
 
     def prepare(self) -> None:
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        for split in splits:
+        for split in SPLITS:
             self.windows(split)
 
     @cached_property
@@ -144,8 +143,7 @@ class Forecasting(Task):
     def _windows(self) -> dict[Split, Windows]:
         (table, protocol), config = self._loaded, self.config
         found: dict[Split, Windows] = {}
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        for split in splits:
+        for split in SPLITS:
             starts, short = [], 0
             for first, stop in table.blocks:
                 rows = borders(protocol, stop - first).rows(split, config.history)
@@ -398,7 +396,7 @@ class Forecasting(Task):
         device = _device(forecaster)
         widest = max(windows.horizon * forecaster.levels, windows.history, 4 * getattr(forecaster.config, "width", 0))
         size = max(1, min(256, _NUMBERS // (widest * windows.variates)))
-        for first in range(0, len(numbers), size):
+        for first in tracked(range(0, len(numbers), size), "forecasting"):
             chosen = numbers[first : first + size]
             batch = {k: v.to(device) for k, v in windows.gather(chosen).items()}
             forecast = _evaluated(forecaster, batch)

@@ -1,7 +1,7 @@
 """Graphs of other libraries, and back: networkx, and torch_geometric where it is installed."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import networkx as nx
 import numpy as np
@@ -28,9 +28,10 @@ def from_networkx(
 ) -> Graph:
     """A graph of networkx, its nodes numbered in their order.
 
-    The names are of attributes to take along: whole numbers as types, numbers as features. target: an attribute of the
-    graph. links: pairs of nodes, whether joined or not, with what is asked of each. Directed edges are taken for both
-    directions, parallel ones for one. Raises DataError where an attribute or a node is lacking.
+    The names are of attributes to take along, each one value or a row of them: whole numbers as types, numbers as
+    features. target: an attribute of the graph. links: pairs of nodes, whether joined or not, with what is asked of
+    each. Directed edges are taken for both directions, parallel ones for one. Raises DataError where an attribute or a
+    node is lacking.
     """
     number = {node: index for index, node in enumerate(graph)}
     ends = [(number[a], number[b]) for a, b in graph.edges()]
@@ -45,8 +46,8 @@ def from_networkx(
         edge_types=_attributes(of_edges, edge_types, "edge"),
         node_features=_attributes(of_nodes, node_features, "node"),
         edge_features=_attributes(of_edges, edge_features, "edge"),
-        target=None if target is None else _attributes([graph.graph], [target], "graph")[0, 0],  # type: ignore[index]
-        node_targets=None if node_target is None else _attributes(of_nodes, [node_target], "node")[:, 0],  # type: ignore[index]
+        target=None if target is None else _values([graph.graph], target, "graph")[0],
+        node_targets=None if node_target is None else _values(of_nodes, node_target, "node"),
         name=name or str(graph.graph.get("name", "")),
         links=None if links is None else np.array([(number[a], number[b]) for a, b in links], dtype=np.int64),
         link_targets=None if links is None else np.array(list(links.values())),
@@ -111,13 +112,15 @@ def from_torch_geometric(data: "Data", places: bool = False, level: Level | None
     return make_graph(nodes, ends, **given)
 
 
-def as_graphs(data: Iterable[Any], places: bool = False) -> list[Graph]:
-    """Graphs of any of these kinds, also mixed: ours, of networkx, of torch_geometric (a whole data set of it, too).
+def as_graphs(data: Any, places: bool = False) -> list[Graph]:
+    """Graphs of any of these kinds, also mixed, or one: ours, of networkx, of torch_geometric (or a data set of it).
 
     Of a networkx graph the attribute ``label`` or ``target`` of the graph comes along; ``from_networkx`` takes others.
     What ``y`` of torch_geometric is asked of is decided by all of its graphs together. places: as there.
     """
-    items = list(data)
+    # One graph may be passed as it is: those of networkx and torch_geometric go through their own nodes and entries.
+    single = isinstance(data, Graph | nx.Graph) or hasattr(data, "stores")
+    items = [data] if single else list(cast("Iterable[Any]", data))
     level = _level_of([item for item in items if hasattr(item, "edge_index")])
     return [_as_graph(item, places, level) for item in items]
 
@@ -132,15 +135,21 @@ def _level_of(data: Sequence["Data"]) -> Level:
     return "graph"
 
 
+_MASKS = ("train_mask", "val_mask", "test_mask")
+
+
 def _split_by_masks(data: "Data", nodes: int) -> np.ndarray:
     """The number of the split of each node, -1 where it is in none."""
     splits = np.full(nodes, -1)
-    for number, name in enumerate(("train_mask", "val_mask", "test_mask")):
+    for number, name in enumerate(_MASKS):
         mask = getattr(data, name, None)
         if mask is not None and len(mask) != nodes:
             raise DataError(f"a torch_geometric graph has {nodes} nodes and a {name} of {len(mask)}")
         if mask is not None:
-            splits[mask.cpu().numpy().reshape(nodes, -1)[:, 0].astype(bool)] = number
+            chosen = mask.cpu().numpy().reshape(nodes, -1)[:, 0].astype(bool)
+            if (twice := splits[chosen & (splits >= 0)]).size:
+                raise DataError(f"{twice.size} nodes of a torch_geometric graph are in {_MASKS[twice[0]]} and {name}")
+            splits[chosen] = number
     return splits
 
 
@@ -155,11 +164,23 @@ def _as_graph(item: Any, places: bool, level: Level) -> Graph:
 
 
 def _attributes(holders: Sequence[dict[str, Any]], names: Sequence[str], what: str) -> np.ndarray | None:
-    """(holders, names) of attributes; None without names."""
+    """(holders, columns) of attributes, one behind another; None without names."""
     if not names:
         return None
-    for holder in holders:
-        missing = [name for name in names if name not in holder]
-        if missing:
-            raise DataError(f"a {what} lacks the attribute {missing[0]!r}{suggestion(missing[0], map(str, holder))}")
-    return np.array([[holder[name] for name in names] for holder in holders]).reshape(len(holders), len(names))
+    columns = [_values(holders, name, what) for name in names]
+    if any(column.ndim > 2 for column in columns):
+        raise DataError(f"an attribute of a {what} is one value or a row of them, not a table")
+    return np.concatenate(
+        [column.reshape(len(holders), -1) if len(holders) else column[:, None] for column in columns], 1
+    )
+
+
+def _values(holders: Sequence[dict[str, Any]], name: str, what: str) -> np.ndarray:
+    """(holders, ...), the values of one attribute; DataError where it is lacking, or not of one shape."""
+    lacking = next((holder for holder in holders if name not in holder), None)
+    if lacking is not None:
+        raise DataError(f"a {what} lacks the attribute {name!r}{suggestion(name, map(str, lacking))}")
+    try:
+        return np.array([np.asarray(holder[name]) for holder in holders])
+    except ValueError:
+        raise DataError(f"the attribute {name!r} has not the same shape for each {what}") from None

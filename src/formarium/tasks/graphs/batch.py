@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from formarium.config import BaseConfig
 from formarium.errors import DataError
+from formarium.models.graph_transformer import GraphTransformer
 from formarium.parts.stems.random_walk import random_walks
 from formarium.tasks.graphs.graph import Graph
 
@@ -74,6 +76,17 @@ class Walks:
     def __init__(self, steps: int, symmetric: bool = False, limit: int = 1 << 30) -> None:
         self.steps, self.symmetric, self.left = steps, symmetric, limit
         self._kept: dict[int, tuple[Graph, Kinds]] = {}
+
+    @classmethod
+    def read_by(cls, model: BaseConfig) -> "Walks | None":
+        """Those that a model reads; None where it reads none, or makes them, as through a token of its own."""
+        if not isinstance(model, GraphTransformer.Config) or model.token is not None:
+            return None
+        return cls(model.stem.steps, model.stem.symmetric)
+
+    def alike(self, other: "Walks | None") -> bool:
+        """Whether others are of the same kind."""
+        return other is not None and (self.steps, self.symmetric) == (other.steps, other.symmetric)
 
     def of(self, graphs: Sequence[Graph]) -> list[Kinds] | None:
         """The kinds of pairs of each graph; None where one of them is too large to sort."""

@@ -16,20 +16,34 @@ from formarium.config import suggestion
 from formarium.errors import DataError
 from formarium.progress import notice
 from formarium.tasks.graphs.graph import MOST_NODES, Graph, make_graph
+from formarium.tasks.task import CALLED, SPLITS
 
 
 def read_graph(path: Path | str) -> "nx.Graph[Any]":
-    """The graph of a file: .graphml, .gml, .g6 (graph6), .s6 (sparse6), .json, .adjlist, or pairs of nodes by line.
+    """The one graph of a file, see ``read_graphs``; DataError for another number of them."""
+    found = read_graphs(path)
+    if len(found) != 1:
+        raise DataError(f"{path} holds {len(found)} graphs, one a line, where one is wanted")
+    return found[0]
 
-    JSON is node-link data, ``{"nodes": ..., "edges": [[a, b], ...]}`` with a number or a list of nodes, which edges may
-    name by their places in it where nodes are not numbers themselves, or only a list of pairs. Raises DataError, saying
-    what is wrong, for a file that cannot be read so, and for one without nodes.
+
+def has_graphs(path: Path) -> bool:
+    """Whether a file is of a kind that ``read_graphs`` knows by its name."""
+    return path.is_file() and path.suffix.lower().removeprefix(".") in _FORMATS
+
+
+def read_graphs(path: Path | str) -> "list[nx.Graph[Any]]":
+    """The graphs of a file: one of .graphml, .gml, .json, .adjlist or of pairs of nodes by line; any of .g6 or .s6.
+
+    .g6 is graph6, .s6 sparse6, with a graph in each line. JSON is node-link data, ``{"nodes": ..., "edges": [[a, b],
+    ...]}`` with a number or a list of nodes, which edges may name by their places in it where nodes are not numbers
+    themselves, or only a list of pairs. Raises DataError, saying what is wrong, for a file that cannot be read so, and
+    for a graph without nodes.
     """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
-    read = _FORMATS.get(kind, _read_pairs)
     try:
-        graph = read(path)
+        graphs = _FORMATS[kind](path) if kind in _FORMATS else [_read_pairs(path)]
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except DataError:
@@ -38,17 +52,14 @@ def read_graph(path: Path | str) -> "nx.Graph[Any]":
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         what = kind if kind in _FORMATS else "list of edges"
         raise DataError(f"{path} is not a readable {what} file: {reason}") from None
-    if not graph.number_of_nodes():
+    if not all(graph.number_of_nodes() for graph in graphs):
         raise DataError(f"{path} holds a graph without nodes")
-    return graph
+    return graphs
 
 
-def _read_graph6(path: Path) -> Any:
-    return cast(Any, nx).from_graph6_bytes(_sized(_only_line(path), path))  # the stubs want text, networkx bytes
-
-
-def _read_sparse6(path: Path) -> Any:
-    return cast(Any, nx).from_sparse6_bytes(_sized(_only_line(path), path))
+def _read_lines(path: Path, read: Callable[[bytes], Any]) -> "list[nx.Graph[Any]]":
+    """The graphs of a file with one in each line."""
+    return [read(_sized(line.strip(), path)) for line in path.read_bytes().splitlines() if line.strip()]
 
 
 def _sized(line: bytes, path: Path) -> bytes:
@@ -66,13 +77,6 @@ def _sized(line: bytes, path: Path) -> bytes:
 def _few_enough(nodes: int, path: Path) -> None:
     if nodes > MOST_NODES:
         raise DataError(f"{path} says that it has {nodes} nodes; graphs of up to {MOST_NODES} are read")
-
-
-def _only_line(path: Path) -> bytes:
-    lines = [line for line in path.read_bytes().splitlines() if line.strip()]
-    if len(lines) != 1:
-        raise DataError(f"{path} holds {len(lines)} graphs, one a line, where one is wanted")
-    return lines[0].strip()
 
 
 def _read_json(path: Path) -> "nx.Graph[Any]":
@@ -165,15 +169,23 @@ def _weight(word: str, path: Path, number: int) -> None:
         raise DataError(f"{path}, line {number}: behind two nodes stands their weight, not {word!r}") from None
 
 
-_FORMATS: dict[str, Callable[[Path], "nx.Graph[Any]"]] = {
-    "graphml": nx.read_graphml,
-    "gml": lambda path: cast(Any, nx).read_gml(path, label=None),
+def _read_graph6(path: Path) -> "list[nx.Graph[Any]]":
+    return _read_lines(path, cast(Any, nx).from_graph6_bytes)
+
+
+def _read_sparse6(path: Path) -> "list[nx.Graph[Any]]":
+    return _read_lines(path, cast(Any, nx).from_sparse6_bytes)
+
+
+_FORMATS: dict[str, Callable[[Path], "list[nx.Graph[Any]]"]] = {
+    "graphml": lambda path: [nx.read_graphml(path)],
+    "gml": lambda path: [cast(Any, nx).read_gml(path, label=None)],
     "g6": _read_graph6,
     "graph6": _read_graph6,
     "s6": _read_sparse6,
     "sparse6": _read_sparse6,
-    "json": _read_json,
-    "adjlist": lambda path: cast(Any, nx).read_adjlist(path),
+    "json": lambda path: [_read_json(path)],
+    "adjlist": lambda path: [cast(Any, nx).read_adjlist(path)],
 }
 
 
@@ -205,12 +217,14 @@ def read_tables(
     links (optional), pairs of nodes that are asked about: ``source``, ``target``. Where there are several graphs,
     edges, nodes and links have a column ``graph`` as well. Columns whose names begin with ``type`` are categories; in
     nodes, graphs and links a column ``label`` is a class and those that begin with ``target`` (in links ``target_``)
-    are numbers that are asked for; all others are real features, which only nodes and edges have. Words count as
-    categories in the order of the alphabet. meaning: as ``columns_of`` tells it of the tables that a model learned
-    from, to read others as these; answered: whether they hold what is asked for, which is left aside else. Raises
-    DataError for what is missing or does not fit.
+    are numbers that are asked for; in graphs, and in nodes of one graph, ``split`` says what each is for; all others
+    are real features, which only nodes and edges have. Words count as categories in the order of the alphabet.
+    meaning: as ``columns_of`` tells it of the tables that a model learned from, to read others as these; answered:
+    whether they hold what is asked for, which is left aside else. Raises DataError for what is missing or does not fit.
     """
-    edge_rows, node_rows, graph_rows, link_rows = (_rows(path) for path in (edges, nodes, graphs, links))
+    paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
+    rows = {kind: _rows(path, kind) for kind, path in paths.items()}
+    edge_rows, link_rows, node_rows, graph_rows = rows.values()
     _need(edge_rows, ("source", "target"), edges)
     several = "graph" in _columns(edge_rows) or bool(graph_rows)
     if nodes is not None:
@@ -220,8 +234,6 @@ def read_tables(
         _need(edge_rows, ("graph",), edges)
     if links is not None:
         _need(link_rows, ("source", "target", "graph") if several else ("source", "target"), links)
-    rows = {"edge": edge_rows, "link": link_rows, "node": node_rows, "graph": graph_rows}
-    paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
     tables = {kind: _Columns(rows[kind], paths[kind], kind, (meaning or {}).get(kind), answered) for kind in rows}
     for kind, why in (("link", "pairs that are asked about"), ("graph", "whole graphs")):
         other = next(iter((*tables[kind].meaning.types, *tables[kind].meaning.features)), "")
@@ -235,6 +247,9 @@ def read_tables(
     of_graphs = {row["graph"]: index for index, row in enumerate(graph_rows)}
     if len(of_graphs) < len(graph_rows):
         raise DataError(f"{graphs} names the graph {_twice(row['graph'] for row in graph_rows)!r} twice")
+    splits = _splits(node_rows, nodes)
+    if splits is not None and len(names) > 1:
+        raise DataError(f"{nodes} splits the nodes of several graphs; of these, graphs.csv says what each is for")
     made = []
     for name in names:
         own, held = of_edges.get(name, []), of_nodes.get(name, [])
@@ -264,9 +279,35 @@ def read_tables(
                 links=_as_numbers(pairs, number, f"{links} asks about", nodes or edges) if links else None,
                 link_targets=tables["link"].target(asked) if links else None,
                 node_names=list(number),
+                node_splits=splits,
             )
         )
     return made
+
+
+def in_splits(made: Sequence[Graph], graphs: Path | None) -> dict[str, list[Graph]] | None:
+    """The graphs of ``read_tables`` in the splits that the table of graphs gives them; None where it gives none."""
+    splits = _splits(_rows(graphs, "graph"), graphs)
+    if splits is None:
+        return None
+    return {
+        split: [graph for graph, own in zip(made, splits, strict=True) if own == number]
+        for number, split in enumerate(SPLITS)
+        if (splits == number).any()
+    }
+
+
+def _splits(rows: Sequence[Mapping[str, str]], path: Path | None) -> np.ndarray | None:
+    """The number of each row's split, -1 where the field is empty; None without such a column."""
+    if "split" not in _columns(rows):
+        return None
+    found = []
+    for line, row in enumerate(rows, 2):
+        word = row["split"].lower()
+        if word and word not in CALLED:
+            raise DataError(f"{path}, line {line}: a split is {', '.join(SPLITS)} or empty, not {row['split']!r}")
+        found.append(SPLITS.index(CALLED[word]) if word else -1)
+    return np.array(found, dtype=np.int64)
 
 
 def columns_of(
@@ -274,11 +315,12 @@ def columns_of(
 ) -> dict[str, Columns]:
     """What the columns of tables of edges, links, nodes and graphs mean, by these names without the last letter."""
     paths = {"edge": edges, "link": links, "node": nodes, "graph": graphs}
-    return {kind: _Columns(_rows(path), path, kind).meaning for kind, path in paths.items()}
+    return {kind: _Columns(_rows(path, kind), path, kind).meaning for kind, path in paths.items()}
 
 
-_ENDS_OF = {"source", "target", "graph"}
-_KEYS = {"edge": _ENDS_OF, "link": _ENDS_OF, "node": {"node", "graph"}, "graph": {"graph"}}
+_ENDS_OF = ("graph", "source", "target")
+# Columns that are neither features nor asked for.
+_KEYS = {"edge": _ENDS_OF, "link": _ENDS_OF, "node": ("graph", "node", "split"), "graph": ("graph", "split")}
 
 
 class _Columns:
@@ -312,7 +354,8 @@ class _Columns:
         if answered:
             asked = self.meaning.asked.items()
             answers = [
-                _categories(rows, n, words, path) if n == "label" else _numbers(rows, n, path) for n, words in asked
+                _categories(rows, n, words, path) if n == "label" else _numbers(rows, n, path, gaps=True)
+                for n, words in asked
             ]
         else:
             answers = [np.full(len(rows), np.nan)] if kind == "link" else []
@@ -348,9 +391,15 @@ def _stacked(columns: Sequence[np.ndarray]) -> np.ndarray | None:
     return np.stack(columns, axis=1) if columns else None
 
 
-def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None) -> np.ndarray:
+def _numbers(rows: Sequence[Mapping[str, str]], name: str, path: Path | None, gaps: bool = False) -> np.ndarray:
+    """The numbers of a column; with ``gaps``, nan where the field is empty."""
     values = []
     for number, row in enumerate(rows, 2):
+        if not row[name]:
+            if not gaps:
+                raise DataError(f"{path}, line {number}, has nothing in the column {name!r}")
+            values.append(math.nan)
+            continue
         try:
             values.append(float(row[name]))
         except ValueError:
@@ -411,7 +460,7 @@ def _as_before(kind: str, path: Path | None, names: Sequence[str], known: Sequen
         raise DataError(f"{where} has a column {more!r}, which training did not have{suggestion(more, known)}")
 
 
-def _rows(path: Path | None) -> list[dict[str, str]]:
+def _rows(path: Path | None, kind: str) -> list[dict[str, str]]:
     if path is None:
         return []
     try:
@@ -420,18 +469,18 @@ def _rows(path: Path | None) -> list[dict[str, str]]:
             names = [name.strip() for name in reader.fieldnames or ()]
             if len(set(names)) < len(names):
                 raise DataError(f"{path} has the column {_twice(names)!r} twice")
-            return [_filled(row, path, number) for number, row in enumerate(reader, 2)]
+            return [_filled(row, path, number, kind) for number, row in enumerate(reader, 2)]
     except FileNotFoundError:
         raise DataError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} is not a readable CSV file: {error}") from None
 
 
-def _filled(row: Mapping[Any, Any], path: Path, number: int) -> dict[str, str]:
+def _filled(row: Mapping[Any, Any], path: Path, number: int, kind: str) -> dict[str, str]:
     if None in row or None in row.values():
         raise DataError(f"{path}, line {number}, has not as many entries as the header has names")
     filled = {name.strip(): value.strip() for name, value in row.items()}
-    empty = next((name for name in ("graph", "node", "source", "target") if filled.get(name) == ""), None)
+    empty = next((name for name in _KEYS[kind] if name != "split" and filled.get(name) == ""), None)
     if empty is not None:
         raise DataError(f"{path}, line {number}, names no {empty}")
     return filled

@@ -178,9 +178,18 @@ def _answers(values: ArrayLike, what: str, shape: tuple[int, ...]) -> NDArray[An
     rows = np.asarray(values)
     if rows.dtype.kind in "US" or (rows.dtype.kind == "O" and any(isinstance(x, str) for x in rows.reshape(-1))):
         raise DataError(f"targets of {what} are words; number the classes from 0, or use tables, which take words")
+    if rows.dtype.kind == "O":
+        try:
+            rows = rows.astype(np.float64)  # None among numbers is nan
+        except (TypeError, ValueError):
+            raise DataError(f"targets of {what} are no numbers, but {type(rows.flat[0]).__name__}") from None
     if rows.shape == (*shape, 1):
         rows = rows[..., 0]
-    return rows.astype(np.int64) if rows.dtype.kind in "biu" else rows
+    if rows.dtype.kind in "biu":
+        return rows.astype(np.int64)
+    if rows.dtype.kind == "f" and np.isinf(rows).any():
+        raise DataError(f"a target of {what} is not finite (nan: one that is not known)")
+    return rows
 
 
 def _outside(ends: Integers, nodes: int) -> int:
@@ -192,6 +201,8 @@ def _rows(values: ArrayLike | None, count: int, kind: Any, of: str, what: str) -
         return None
     rows = np.asarray(values)
     rows = rows[:, None] if rows.ndim == 1 else rows
+    if rows.ndim > 2:
+        raise DataError(f"features of {of} of {what} are a row for each, not of the shape {rows.shape}")
     if rows.ndim != 2 or len(rows) != count:
         raise DataError(f"{what} has {count} {of} and features of {len(rows) if rows.ndim else 0}")
     if rows.dtype.kind in "USO":

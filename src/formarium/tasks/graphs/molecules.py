@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from formarium.config import suggestion
 from formarium.errors import DataError
+from formarium.progress import tracked
 from formarium.tasks.graphs.graph import Graph, make_graph
 
 ATOMS = ("C", "N", "O", "F", "S", "Cl", "Br", "P", "I")  # others are one more category
@@ -56,7 +57,7 @@ def molecules(label: str) -> tuple[Graph, ...]:
     if not path.is_file():
         raise DataError(f"this RDKit comes without its list of molecules, {path}")
     made: dict[str, Graph] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in tracked(path.read_text(encoding="utf-8").splitlines(), "reading molecules"):
         text = line.split()[0]
         molecule = Chem.MolFromSmiles(text)
         if molecule is None or "." in text or not SMALLEST <= molecule.GetNumAtoms() <= LARGEST:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from formarium.config import BaseConfig, digest
 from formarium.errors import DataError
 from formarium.files import write_text
-from formarium.models.graph_transformer import GraphTransformer
+from formarium.models.model import Model
 from formarium.progress import progress
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
 from formarium.tasks.graphs.brec import Pair
@@ -180,9 +180,7 @@ def _read(kept: Path, key: str) -> dict[str, Comparison]:
 
 
 def _walks_of(model: nn.Module) -> Walks | None:
-    if not isinstance(model, GraphTransformer) or model.config.token is not None:
-        return None
-    return Walks(model.config.stem.steps, model.config.stem.symmetric)
+    return Walks.read_by(model.config) if isinstance(model, Model) else None
 
 
 def _copies(graph: Graph, protocol: Protocol, generator: np.random.Generator) -> list[Graph]:

@@ -65,8 +65,7 @@ def predict(model: Model, asked: Asked, source: str, every_class: bool = False) 
     graphs = fitting(to_answer(source, asked.columns), model.config, source)
     if asked.level == "pair" and any(graph.links is None for graph in graphs):
         raise DataError(f"the model answers about pairs of nodes, and {source!r} names none (in tables: links.csv)")
-    stem = getattr(model.config, "stem", None)
-    walks = None if stem is None else Walks(stem.steps, stem.symmetric)
+    walks = Walks.read_by(model.config)
     device = next(model.parameters()).device
     answers: dict[int, Tensor] = {}
     model.eval()

@@ -13,14 +13,22 @@ from formarium.errors import DataError
 from formarium.files import cache_folder
 from formarium.tasks.graphs.adapters import as_graphs
 from formarium.tasks.graphs.atlas import atlas
-from formarium.tasks.graphs.files import Columns, columns_of, read_tables, tables_of
+from formarium.tasks.graphs.files import (
+    Columns,
+    columns_of,
+    has_graphs,
+    in_splits,
+    read_graphs,
+    read_tables,
+    tables_of,
+)
 from formarium.tasks.graphs.graph import Graph, widths, with_edge_columns
 from formarium.tasks.graphs.molecules import molecules
 from formarium.tasks.graphs.multisets import multisets
 from formarium.tasks.graphs.ogb_files import is_ogb, read_ogb
+from formarium.tasks.task import SPLITS
 
 _MADE = ("atlas", "molecules", "multisets")
-SPLITS = ("train", "validation", "test")
 
 
 def load(
@@ -29,9 +37,9 @@ def load(
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
     source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv,
-    graphs.csv and links.csv, a file of edges, or a folder as the Open Graph Benchmark has them; a data set of
-    torch_geometric with its arguments, as ``pyg:TUDataset(name='MUTAG')``; or ``module:function``, returning graphs or
-    graphs by split.
+    graphs.csv and links.csv, a file of edges, a file of graphs as ``read_graphs`` knows them (without what their nodes
+    and edges are), or a folder as the Open Graph Benchmark has them; a data set of torch_geometric with its arguments,
+    as ``pyg:TUDataset('MUTAG')``; or ``module:function``, returning graphs, one, or graphs by split.
     target: what is asked of the atlas (``spanning_trees`` where None), or of the molecules (``log_p``). held_out: share
     of each of validation and test. meaning: of tables, see ``read_tables``. A single graph is in all splits, which are
     then of its nodes or pairs. Raises DataError for a source that cannot be used, ConfigError for a target that is not
@@ -60,7 +68,8 @@ def load(
 
 def meaning_of(source: str) -> dict[str, Columns] | None:
     """What the columns of tables mean where a source is such; else None."""
-    if _is_special(source) or not (path := Path(source).expanduser()).exists() or is_ogb(path):
+    path = Path(source).expanduser()
+    if _is_special(source) or not path.exists() or is_ogb(path) or has_graphs(path):
         return None
     edges, *others = tables_of(path)
     return columns_of(edges or path, *others)
@@ -112,9 +121,12 @@ def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | Non
     path = Path(source).expanduser()
     if is_ogb(path):
         return read_ogb(path)
+    if has_graphs(path):
+        return read_graphs(path)
     if path.exists():
-        edges, *others = tables_of(path)
-        return read_tables(edges or path, *others, meaning=meaning, answered=answered)
+        edges, nodes, graphs, links = tables_of(path)
+        made = read_tables(edges or path, nodes, graphs, links, meaning=meaning, answered=answered)
+        return made if not answered else in_splits(made, graphs) or made
     if ":" in source and "/" not in source:
         return _function(source)
     hint = "" if "/" in source or path.suffix else suggestion(source, _MADE)
@@ -132,7 +144,7 @@ def _function(source: str) -> Any:
         raise
     except Exception as error:  # whatever the user's own function raises
         raise DataError(f"{source!r}, called without arguments, raised {type(error).__name__}: {error}") from error
-    if not isinstance(found, Iterable):
+    if not isinstance(found, Iterable | Graph):
         raise DataError(f"{source!r} returned no graphs, but {type(found).__name__}")
     return found
 
@@ -146,14 +158,17 @@ def _torch_geometric(text: str) -> Any:
     try:
         call = ast.parse(text, mode="eval").body
         name = ast.unparse(call.func if isinstance(call, ast.Call) else call)
-        keywords = call.keywords if isinstance(call, ast.Call) else []
+        places, keywords = (call.args, call.keywords) if isinstance(call, ast.Call) else ([], [])
+        placed = [ast.literal_eval(value) for value in places]
         given = {str(k.arg): ast.literal_eval(k.value) for k in keywords}
     except (SyntaxError, ValueError):
         raise DataError(f"{text!r} is not of the form Dataset(name='...')") from None
     kind = getattr(datasets, name, None)
     if kind is None:
         raise DataError(f"torch_geometric has no data set {name!r}{suggestion(name, datasets.__all__)}")
-    root = str(cache_folder("graphs", name))
+    parameters = inspect.signature(kind.__init__).parameters
+    # Sets that are made on the spot have no folder.
+    placed = [str(cache_folder("graphs", name)), *placed] if "root" in parameters else placed
 
     def taken(data: Any) -> list[Graph]:
         # Where a superpixel lies in its picture is one of its features in that benchmark.
@@ -161,11 +176,11 @@ def _torch_geometric(text: str) -> Any:
 
     try:
         # In other classes a split is a way to split nodes, of which their masks tell.
-        split = inspect.signature(kind.__init__).parameters.get("split")
+        split = parameters.get("split")
         if split is not None and split.default == "train" and "split" not in given:
             names = dict(zip(SPLITS, ("train", "val", "test"), strict=True))
-            return {split: taken(kind(root=root, split=theirs, **given)) for split, theirs in names.items()}
-        return taken(kind(root=root, **given))
+            return {split: taken(kind(*placed, split=theirs, **given)) for split, theirs in names.items()}
+        return taken(kind(*placed, **given))
     except DataError:
         raise
     except Exception as error:  # downloads and processing raise many kinds

@@ -16,12 +16,13 @@ from formarium.errors import DataError
 from formarium.models.graph_transformer import GraphTransformer
 from formarium.models.message_passing import MessagePassing
 from formarium.models.model import Model
+from formarium.progress import notice, progress
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
 from formarium.tasks.graphs.files import Columns
 from formarium.tasks.graphs.graph import Graph, Level, widths
 from formarium.tasks.graphs.predicting import ASKED, Asked, batches_by_size, fitting, predict
-from formarium.tasks.graphs.sources import SPLITS, load, meaning_of, refuse_words
-from formarium.tasks.task import Metric, Split, Task
+from formarium.tasks.graphs.sources import load, meaning_of, refuse_words
+from formarium.tasks.task import SPLITS, Metric, Split, Task
 
 _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
     "loss": "lower",
@@ -30,7 +31,10 @@ _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
     "r2": "higher",
 }
 _OF_CLASSES: Mapping[str, Literal["lower", "higher"]] = {"loss": "lower", "accuracy": "higher", "macro_f1": "higher"}
-_TARGETS = {"graph": "targets", "node": "node_targets", "pair": "link_targets"}  # of a batch, by what is asked about
+# What is asked about, and where a graph and a batch of graphs have the answers.
+_ASKED_OF: Mapping[Level, str] = {"pair": "link_targets", "node": "node_targets", "graph": "target"}
+_TARGETS: Mapping[Level, str] = {"pair": "link_targets", "node": "node_targets", "graph": "targets"}
+_FROM_0, _REAL = "number them from 0", "write numbers with a point, as 1.0"
 
 
 class Graphs(Task):
@@ -81,6 +85,19 @@ class Graphs(Task):
         if self.classes and self.config.objective is not None:
             raise ConfigError(f"classes are learned by cross-entropy, not by objective={self.config.objective}")
         _ = self._scale
+        if self._asked is None:
+            self._can_learn()
+
+    def _can_learn(self) -> None:
+        """DataError where there is nothing to learn from, or nothing to measure it by."""
+        data = self.config.data
+        if self.level == "graph" and self.graphs["train"] is self.graphs["test"]:
+            raise DataError(
+                f"{data!r} is one graph, of which something is asked as a whole: to learn that takes several graphs"
+            )
+        for split in SPLITS[:2]:
+            if not _known(self._targets(split)).any():
+                raise DataError(f"nothing of what {data!r} asks is known in the {split} split")
 
     @cached_property
     def graphs(self) -> dict[str, list[Graph]]:
@@ -101,14 +118,29 @@ class Graphs(Task):
     @cached_property
     def level(self) -> Level:
         """What is asked about."""
-        first = self.graphs["train"][0]
-        if first.link_targets is not None:
-            return "pair"
-        return "graph" if first.node_targets is None else "node"
+        graphs = self.graphs["train"]
+        found = [level for level, name in _ASKED_OF.items() if any(getattr(g, name) is not None for g in graphs)]
+        if self._asked is not None and self._asked.level in found:
+            return self._asked.level
+        if not found:
+            raise DataError(
+                f"{self.config.data!r} asks for nothing: nothing is asked of the graphs, their nodes or pairs; give "
+                "one of these a target (in tables, a column 'label' or one whose name begins with 'target')"
+            )
+        if len(found) > 1:
+            raise DataError(f"{self.config.data!r} asks about each {' and each '.join(found)}: leave one of them")
+        return found[0]
 
-    def _within(self, graph: Graph) -> np.ndarray:
-        """Targets of the nodes or pairs of a graph."""
-        return cast(np.ndarray, getattr(graph, _TARGETS[self.level]))
+    def _asked_of(self, graph: Graph) -> np.ndarray:
+        """Targets of a graph, or of its nodes or pairs."""
+        found: np.ndarray | None = getattr(graph, _ASKED_OF[self.level])
+        if found is None:
+            called = f" {graph.name!r}" if graph.name else ""
+            raise DataError(
+                f"a graph{called} of {self.config.data!r} has no target, and others have; a number that is not known "
+                "is nan, a class -1"
+            )
+        return found
 
     @cached_property
     def _split_within(self) -> np.ndarray | None:
@@ -116,27 +148,31 @@ class Graphs(Task):
         graphs = self.graphs["train"]
         if self.level == "graph" or len(graphs) > 1 or self.graphs["test"][0] is not graphs[0]:
             return None
-        if self.level == "node" and graphs[0].node_splits is not None:
-            return graphs[0].node_splits
-        rows = self._within(graphs[0])
-        known = rows >= 0 if np.issubdtype(rows.dtype, np.integer) else ~np.isnan(rows)
-        places = np.flatnonzero(known.reshape(len(rows), -1).any(-1))
+        rows = self._asked_of(graphs[0])
+        given = graphs[0].node_splits if self.level == "node" else None
+        if given is not None and (given == 1).any():
+            return given
+        splits = np.zeros(len(rows), dtype=np.int64) if given is None else given.copy()
+        drawn = (1, 2) if given is None else (1,)  # of masks without one for validation, that alone is drawn
+        places = np.flatnonzero(_known(rows).reshape(len(rows), -1).any(-1) & (splits == 0))
         size = max(1, round(self.config.held_out * len(places)))
-        if len(places) < 2 * size + 1:
+        if len(places) < len(drawn) * size + 1:
             raise DataError(f"of {self.config.data!r} {len(places)} {self.level}s are known, too few to hold some out")
-        held = np.random.default_rng(0).permutation(places)[: 2 * size]
-        splits = np.zeros(len(rows), dtype=np.int64)
-        splits[held[:size]], splits[held[size:]] = 1, 2
+        held = np.random.default_rng(0).permutation(places)
+        for turn, number in enumerate(drawn):
+            splits[held[turn * size : (turn + 1) * size]] = number
+        if given is not None:
+            notice(f"{self.config.data!r} keeps no nodes for validation: {size} of those to learn from are held out")
         return splits
 
     def _targets(self, split: Split) -> np.ndarray:
         """All targets of a split, (rows,) or (rows, O)."""
-        graphs = self.graphs[split]
+        found = [self._asked_of(graph) for graph in self.graphs[split]]
         try:
             if self.level == "graph":
-                return np.stack([np.asarray(graph.target) for graph in graphs])
-            rows = np.concatenate([self._within(graph) for graph in graphs])
-        except (TypeError, ValueError):
+                return np.stack(found)
+            rows = np.concatenate(found)
+        except ValueError:
             raise DataError(f"the graphs of {self.config.data!r} have not all a target of one shape") from None
         within = self._split_within
         return rows if within is None else rows[within == SPLITS.index(split)]
@@ -144,24 +180,29 @@ class Graphs(Task):
     @cached_property
     def classes(self) -> int | None:
         """How many classes there are; None where a number is asked for."""
-        targets = self._targets("train")
-        if targets.dtype == object:
-            raise DataError(
-                f"{self.config.data!r} asks for nothing: nothing is asked of the graphs, their nodes or pairs; give "
-                "one of these a target (in tables, a column 'label' or one whose name begins with 'target')"
-            )
-        if not np.issubdtype(targets.dtype, np.integer):
-            if not np.isfinite(targets).any():
-                raise DataError(f"no target of {self.config.data!r} is a finite number")
+        data, rows = self.config.data, [self._targets(split) for split in SPLITS]
+        if not all(np.issubdtype(own.dtype, np.integer) for own in rows):
+            if not _known(rows[0]).any():
+                raise DataError(f"no target of {data!r} is a finite number")
             return None
-        if targets.ndim > 1:
+        if rows[0].ndim > 1:
             raise DataError("classes are one whole number for each graph, node or pair")
-        splits: tuple[Split, ...] = ("train", "validation", "test")
-        found = np.unique(np.concatenate([self._targets(split) for split in splits]))
-        highest, known = int(found.max(initial=-1)), int((found >= 0).sum())
-        if highest >= 2 * known + 100:  # each number up to the highest has a class in the model
-            raise DataError(f"{self.config.data!r} has {known} classes, numbered up to {highest:,}: number them from 0")
-        return highest + 1
+        every = np.concatenate(rows)
+        found = np.unique(every[every >= 0])
+        unknown, lowest = int((every < 0).sum()), int(every.min(initial=0))
+        if lowest < -1:
+            raise DataError(
+                f"classes are numbered from 0, and one of {data!r} is {lowest}; to be regressed on, {_REAL}"
+            )
+        if not len(found):
+            raise DataError(f"no class of {data!r} is known: all are -1, which stands for unknown ones")
+        if unknown and len(found) == 1 and self._asked is None:
+            raise DataError(f"the classes of {data!r} are -1, which stands for unknown ones, and {found[0]}; {_FROM_0}")
+        if found[-1] >= 2 * len(found) + 100:  # each number up to the highest has a class in the model
+            raise DataError(f"{data!r} has {len(found)} classes, numbered up to {found[-1]:,}: {_FROM_0}; or {_REAL}")
+        if unknown:
+            notice(f"of {len(every):,} {self.level}s of {data!r} the class of {unknown:,} is not known")
+        return int(found[-1]) + 1
 
     @cached_property
     def _scale(self) -> tuple[Tensor, Tensor]:
@@ -186,8 +227,9 @@ class Graphs(Task):
             )
         found = widths([graph for split in SPLITS for graph in self.graphs[split]])
         # The batches that come now are most likely for this model.
-        if _walks_read(model) != _walks_made(self._walks):
-            self._walks = None if (read := _walks_read(model)) is None else Walks(*read)
+        read = Walks.read_by(model)
+        if read is None or not read.alike(self._walks):
+            self._walks = read
         return model.replace(
             node_types=found.node_types,
             node_features=found.node_features,
@@ -253,7 +295,8 @@ class Graphs(Task):
 
         Numbers are in units of the standard deviation in training.
         """
-        if _walks_read(model.config) != _walks_made(self._walks):
+        read = Walks.read_by(model.config)
+        if read is None or not read.alike(self._walks):
             batch = replace(batch, walks=None, kinds=None, samples=None)
         answers: Tensor = model(**batch.inputs())
         targets: Tensor | None = getattr(batch, _TARGETS[self.level])
@@ -284,7 +327,11 @@ class Graphs(Task):
         device = next(model.parameters()).device
         was_training = model.training
         model.eval()
-        parts = [self._answers(model, batch.to(device)) for batch in self._whole(split)]
+        with progress("measuring", len(self.graphs[split])) as advance:
+            parts = []
+            for batch in self._whole(split):
+                parts.append(self._answers(model, batch.to(device)))
+                advance(len(batch))
         model.train(was_training)
         answers, targets, number = (torch.cat(rows).cpu() for rows in zip(*parts, strict=True))
         if not len(targets):
@@ -353,13 +400,9 @@ class Graphs(Task):
         return predict(model, Asked.load(folder), data, every_class)
 
 
-def _walks_read(model: BaseConfig) -> tuple[int, bool] | None:
-    """Steps and symmetry of the walks that a model reads."""
-    return (model.stem.steps, model.stem.symmetric) if isinstance(model, GraphTransformer.Config) else None
-
-
-def _walks_made(walks: Walks | None) -> tuple[int, bool] | None:
-    return None if walks is None else (walks.steps, walks.symmetric)
+def _known(targets: np.ndarray) -> np.ndarray:
+    """Which targets are known."""
+    return targets >= 0 if np.issubdtype(targets.dtype, np.integer) else np.isfinite(targets)
 
 
 def _of_numbers(answers: Tensor, targets: Tensor, number: Tensor, units: Tensor) -> dict[str, float]:
@@ -368,8 +411,10 @@ def _of_numbers(answers: Tensor, targets: Tensor, number: Tensor, units: Tensor)
     explained = []
     for one in number.unique():  # each target around its own mean, whatever sets several apart
         around = targets[number == one].double()
-        rest = error[number == one].square().sum() / (around - around.mean()).square().sum().clamp(min=1e-12)
-        explained.append(1 - float(rest))
+        spread = float((around - around.mean()).square().sum())
+        rest = float(error[number == one].square().sum())
+        # Of targets that are all the same there is nothing to explain, as scikit-learn counts it.
+        explained.append(1 - rest / spread if around.min() < around.max() else float(rest == 0))
     return {
         "mae": float(own.abs().mean()),
         "rmse": float(own.square().mean().sqrt()),

@@ -6,13 +6,7 @@ import numpy as np
 
 from formarium.errors import DataError
 from formarium.tasks.images.pictures import Files, Pictures, Source, picture_files
-from formarium.tasks.task import Split
-
-SPLITS: dict[str, Split] = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "validation"),
-    "test": "test",
-}
+from formarium.tasks.task import CALLED
 
 
 def read_folder(root: Path, size: int = 224) -> Source:
@@ -21,7 +15,7 @@ def read_folder(root: Path, size: int = 224) -> Source:
     Classes are the names of the folders of the training split, in alphabetical order. Raises DataError for a folder
     without pictures, with pictures outside the folders of classes, or with classes that training does not know.
     """
-    parts = {SPLITS[p.name.lower()]: p for p in _folders(root) if p.name.lower() in SPLITS}
+    parts = {CALLED[p.name.lower()]: p for p in _folders(root) if p.name.lower() in CALLED}
     if "train" not in parts:
         if parts:
             raise DataError(f"{root} has {', '.join(sorted(p.name for p in parts.values()))}, but no folder 'train'")

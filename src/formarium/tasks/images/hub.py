@@ -8,9 +8,8 @@ import numpy as np
 
 from formarium.config import suggestion
 from formarium.errors import DataError
-from formarium.tasks.images.folder import SPLITS
 from formarium.tasks.images.pictures import Encoded, Pictures, Source
-from formarium.tasks.task import Split
+from formarium.tasks.task import CALLED, Split
 
 
 def read_hub(name: str, label: str | None = None, size: int = 224) -> Source:
@@ -31,7 +30,7 @@ def read_hub(name: str, label: str | None = None, size: int = 224) -> Source:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"the data set {name!r} of the Hugging Face hub cannot be loaded: {reason}") from None
     tables: dict[str, Any] = dict(loaded) if isinstance(loaded, dict) else {"train": loaded}
-    named = {SPLITS[part.lower()]: table for part, table in tables.items() if part.lower() in SPLITS}
+    named = {CALLED[part.lower()]: table for part, table in tables.items() if part.lower() in CALLED}
     if "train" not in named:
         raise DataError(f"{name!r} has no training split; it has {', '.join(tables) or 'none'}")
     features = named["train"].features

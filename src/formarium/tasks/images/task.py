@@ -196,10 +196,14 @@ class Images(Task):
         size: the side, where None that of training. batch: at most so many; where None as many as memory allows.
         """
         pictures, size = self._split(split), size or self.size
-        limit = min(self.config.evaluation_images or len(pictures), len(pictures))
-        numbers = np.linspace(0, len(pictures) - 1, limit).round().astype(np.int64)
+        numbers = np.linspace(0, len(pictures) - 1, self._measured(split)).round().astype(np.int64)
         for chunk, images in _viewed(pictures, numbers, size, batch):
             yield images, torch.from_numpy(pictures.labels[chunk])
+
+    def _measured(self, split: Split) -> int:
+        """How many images of a split models are measured on."""
+        every = len(self._split(split))
+        return min(self.config.evaluation_images or every, every)
 
     def _measure(self, model: Model, split: Split, size: int) -> dict[str, float]:
         device = next(model.parameters()).device
@@ -207,12 +211,14 @@ class Images(Task):
         was_training = model.training
         model.eval()
         try:
-            for images, classes in self.examples(split, size):
-                labels = classes.to(device)
-                scores = model(images.to(device)).float()
-                loss += float(F.cross_entropy(scores, labels, reduction="sum"))
-                hits += float((scores.argmax(-1) == labels).sum())
-                count += len(labels)
+            with progress("measuring", self._measured(split)) as advance:
+                for images, classes in self.examples(split, size):
+                    labels = classes.to(device)
+                    scores = model(images.to(device)).float()
+                    loss += float(F.cross_entropy(scores, labels, reduction="sum"))
+                    hits += float((scores.argmax(-1) == labels).sum())
+                    count += len(labels)
+                    advance(len(labels))
         finally:
             model.train(was_training)
         return {"loss": loss / count, "accuracy": hits / count}

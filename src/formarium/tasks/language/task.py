@@ -16,11 +16,12 @@ from formarium.config import BaseConfig, ConfigError, digest
 from formarium.errors import DataError
 from formarium.models.decoder import Decoder, at_least_single
 from formarium.models.model import Model
+from formarium.progress import tracked
 from formarium.tasks.language import corpus as corpora
 from formarium.tasks.language import tokenizers
 from formarium.tasks.language.token_file import TokenFile, Tokens, folder_of, token_file
 from formarium.tasks.language.windows import Windows
-from formarium.tasks.task import Metric, Split, Task
+from formarium.tasks.task import SPLITS, Metric, Split, Task
 
 Batch = dict[str, Tensor]
 _LARGE = 1 << 22  # scores of one evaluation or loss chunk, to bound memory
@@ -71,8 +72,7 @@ class Language(Task):
             raise ConfigError(f"the share held out for validation lies between 0 and 1, not at {config.validation:g}")
 
     def prepare(self) -> None:
-        splits: tuple[Split, ...] = ("train", "validation")
-        for split in splits:
+        for split in SPLITS[:2]:
             have, need = len(self._split(split)), self.config.context + 1
             if have < need:
                 raise DataError(
@@ -201,7 +201,7 @@ class Language(Task):
         rows = max(1, _LARGE // (context * max(self.tokenizer.vocabulary, 512)))
         was_training = model.training
         model.eval()
-        for first in range(0, count, rows):
+        for first in tracked(range(0, count, rows), "measuring"):
             starts = np.arange(first, min(first + rows, count)) * context
             batch = {k: v.to(device) for k, v in self._batch(tokens, starts, context).items()}
             scores = at_least_single(model(batch["tokens"], segments=batch.get("segments")))

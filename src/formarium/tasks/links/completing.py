@@ -12,7 +12,7 @@ from formarium.errors import DataError
 from formarium.models.triple_scorer import TripleScorer
 from formarium.tasks.links.graph import with_reciprocals
 from formarium.tasks.links.ranking import KnownTails, batch_of_queries
-from formarium.tasks.links.task import TRIPLES
+from formarium.tasks.links.task import TRIPLES, triples_beside
 from formarium.tasks.links.vocabulary import Vocabulary
 
 
@@ -45,12 +45,7 @@ class Completer:
     def load(cls, folder: Path) -> "Completer":
         """That of a folder as training leaves it; CheckpointError or DataError where something is missing."""
         model = TripleScorer.from_pretrained(folder)
-        file = folder / TRIPLES
-        try:
-            triples = np.load(file) if file.is_file() else None
-        except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"{file} is damaged: {error}") from None
-        return cls(model, Vocabulary.load(folder), triples)
+        return cls(model, Vocabulary.load(folder), triples_beside(folder))
 
     def training_triples(self) -> np.ndarray:
         """The triples (N, 3) of training; DataError where they were not kept."""

@@ -15,7 +15,6 @@ from formarium.config import parse, suggestion
 from formarium.errors import DataError
 from formarium.tasks.data import DataFile, find, locate
 from formarium.tasks.links.graph import (
-    SPLITS,
     KnowledgeGraph,
     Labelled,
     Unseen,
@@ -26,7 +25,7 @@ from formarium.tasks.links.graph import (
     split_triples,
 )
 from formarium.tasks.links.synthetic import Geometries
-from formarium.tasks.task import Split
+from formarium.tasks.task import SPLITS, Split
 
 _FILES: dict[Split, tuple[str, ...]] = {
     "train": ("train",),

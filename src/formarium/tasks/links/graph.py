@@ -10,16 +10,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
 from formarium.errors import DataError
 from formarium.progress import notice
-from formarium.tasks.task import Split
+from formarium.tasks.task import SPLITS, Split
 
 Labelled = tuple[str, str, str]  # head, relation, tail
-SPLITS: tuple[Split, ...] = get_args(Split)
 Unseen = Literal["keep", "drop"]
 
 
@@ -127,7 +126,10 @@ def split_triples(triples: Iterable[Labelled], share: float, seed: int = 0) -> d
     Held out is only what leaves every entity and relation in training. The split depends on the seed and the set of
     triples alone, not on their order.
     """
-    rows = sorted(set(triples))
+    given = list(triples)
+    rows = sorted(set(given))
+    if len(rows) < len(given):
+        notice(f"{len(given) - len(rows)} triples stand there more than once; each counts once")
     ends = Counter(label for head, _, tail in rows for label in (head, tail))
     relations = Counter(relation for _, relation, _ in rows)
     wanted = 2 * round(share * len(rows))
@@ -160,7 +162,15 @@ def best_connected(labelled: Mapping[Split, Sequence[Labelled]], entities: int |
     return {split: [row for row in rows if row[0] in kept and row[2] in kept] for split, rows in splits.items()}
 
 
-_HEADERS = {("head", "relation", "tail"), ("subject", "predicate", "object"), ("h", "r", "t"), ("s", "p", "o")}
+_HEADERS = {
+    ("head", "relation", "tail"),
+    ("subject", "predicate", "object"),
+    ("source", "relation", "target"),
+    ("from", "relation", "to"),
+    ("from", "rel", "to"),
+    ("h", "r", "t"),
+    ("s", "p", "o"),
+}
 
 
 def read_triples(path: Path) -> list[Labelled]:

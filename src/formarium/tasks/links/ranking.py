@@ -112,11 +112,11 @@ def batch_of_queries(entities: int) -> int:
 
 
 @torch.no_grad()
-def rank_queries(score: Scorer, queries: Tensor, known: KnownTails, show: bool = False) -> Ranks:
+def rank_queries(score: Scorer, queries: Tensor, known: KnownTails) -> Ranks:
     """Filtered ranks of the tails of queries (n, 3), heads first, among all entities, a batch at a time."""
     batches = queries.split(batch_of_queries(known.entities))
     found = []
-    with progress("ranking", len(queries) if show else None) as advance:
+    with progress("ranking", len(queries)) as advance:
         for heads, relations, tails in (batch.unbind(1) for batch in batches):
             found.append(filtered_ranks(score(heads, relations), tails, *known.of(heads, relations)))
             advance(len(heads))

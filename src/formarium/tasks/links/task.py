@@ -18,6 +18,7 @@ from formarium.models.knowledge_embeddings import ComplEx
 from formarium.models.model import Model
 from formarium.models.triple_scorer import TripleScorer
 from formarium.parts.linear import plain_training
+from formarium.progress import notice
 from formarium.tasks.data import digest_of_arrays
 from formarium.tasks.links.cross_entropy import cross_entropy_of_products
 from formarium.tasks.links.datasets import load
@@ -85,6 +86,7 @@ class Links(Task):
         if config.negatives < 1 or (config.evaluation_triples is not None and config.evaluation_triples < 1):
             raise ConfigError("negatives and evaluation_triples are at least 1")
         self._words: Vocabulary | None = None
+        self._learned = np.empty((0, 3), dtype=np.int64)  # triples that a trained model was trained on
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def prepare(self) -> None:
@@ -113,8 +115,9 @@ class Links(Task):
 
     @cached_property
     def known(self) -> KnownTails:
-        """Every triple of the three splits, in both directions."""
-        return self._index(*(self.queries(split) for split in self.graph.splits))
+        """Every triple of the three splits, and those that a trained model learned from, in both directions."""
+        learned = with_reciprocals(self._learned, len(self.graph.relations))
+        return self._index(*(self.queries(split) for split in self.graph.splits), torch.from_numpy(learned))
 
     @cached_property
     def _trained(self) -> KnownTails:
@@ -245,6 +248,7 @@ class Links(Task):
         limit = self.config.evaluation_triples
         if limit is not None and limit < len(triples):
             triples = triples[np.linspace(0, len(triples) - 1, limit).round().astype(np.int64)]
+        self._tell_of_learned(triples, split)
         device = next(model.parameters()).device
         queries = torch.from_numpy(with_reciprocals(triples, len(self.graph.relations))).to(device)
         was_training = model.training
@@ -253,9 +257,19 @@ class Links(Task):
         model.train(was_training)
         return ranks
 
+    def _tell_of_learned(self, triples: np.ndarray, split: Split) -> None:
+        """A notice of evaluation triples that a trained model learned from, where these data do not tell."""
+        if split == "train" or np.array_equal(self._learned, self.graph.splits["train"]):
+            return
+        learned = set(map(tuple, self._learned.tolist()))
+        if known := sum(tuple(triple) in learned for triple in triples.tolist()):
+            notice(f"{known} of {len(triples)} {split} triples of {self.config.data!r} stood in the model's training")
+
     def trained(self, model: Model, folder: Path) -> None:
         if isinstance(model, TripleScorer) and (folder / ENTITIES).is_file():
             self._words = Vocabulary.load(folder)
+            if (triples := triples_beside(folder)) is not None:
+                self._learned = triples.astype(np.int64)
 
     def identity(self) -> str:
         graph = self.graph
@@ -265,3 +279,15 @@ class Links(Task):
         self.vocabulary.save(folder)
         with replacing(folder / TRIPLES) as temporary, temporary.open("wb") as file:
             np.save(file, self.graph.splits["train"].astype(np.int32))
+
+
+def triples_beside(folder: Path) -> np.ndarray | None:
+    """The training triples (N, 3) that ``save`` left beside a model; None without, DataError where they are damaged."""
+    file = folder / TRIPLES
+    try:
+        triples = np.load(file) if file.is_file() else None
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{file} is damaged: {error}") from None
+    if triples is not None and (triples.ndim != 2 or triples.shape[1] != 3):
+        raise DataError(f"{file} is damaged: it holds no triples")
+    return triples

@@ -13,6 +13,7 @@ from formarium.config import BaseConfig, ConfigError
 from formarium.models.decoder import Decoder
 from formarium.models.encoder import Encoder
 from formarium.models.model import Model
+from formarium.progress import tracked
 from formarium.tasks.task import Metric, Split, Task
 
 Batch = dict[str, Tensor]
@@ -129,7 +130,8 @@ class SequenceTask(Task):
         was_training = model.training
         model.eval()
         right, loss = torch.zeros(asked.shape[1], device=device), 0.0
-        for tokens, targets in zip(batch["tokens"].split(rows), batch["targets"].split(rows), strict=True):
+        parts = list(zip(batch["tokens"].split(rows), batch["targets"].split(rows), strict=True))
+        for tokens, targets in tracked(parts, "measuring"):
             scores = self._scores(model, tokens)
             right += (scores.argmax(-1) == targets).sum(0)
             loss += float(F.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="sum"))
