@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from formarium.errors import DataError
-from formarium.tasks.graphs.files import read_graph, read_graphs, read_tables, tables_of
+from formarium.tasks.graphs.files import read_graph, read_graphs
 from formarium.tasks.graphs.sources import load, to_answer
+from formarium.tasks.graphs.tables import Tables, open_tables, read_tables
 
 
 @pytest.mark.parametrize("kind", ["graphml", "gml", "g6", "s6", "json", "edgelist", "csv", "adjlist"])
@@ -88,16 +89,12 @@ NODES = "graph,node,type_element,charge\na,1,C,0.1\na,2,N,0.2\na,3,C,0.3\nb,x,O,
 GRAPHS = "graph,target\na,0.5\nb,1.5\nc,2.5\n"
 
 
-def tables(folder: Path, **files: str) -> list[Path | None]:
-    for name, content in files.items():
-        (folder / f"{name}.csv").write_text(content)
-    return list(tables_of(folder))
+def tables(folder: Path, **files: str) -> Tables:
+    return open_tables(written(folder, **files))
 
 
 def test_tables_of_many_graphs(tmp_path: Path) -> None:
-    edges, nodes, graphs, links = tables(tmp_path, edges=EDGES, nodes=NODES, graphs=GRAPHS)
-    assert edges is not None
-    made = read_tables(edges, nodes, graphs, links)
+    made = read_tables(tables(tmp_path, edges=EDGES, nodes=NODES, graphs=GRAPHS))
     assert [(g.name, g.nodes, len(g.edges), float(g.target)) for g in made] == [  # type: ignore[arg-type]
         ("a", 3, 4, 0.5),
         ("b", 2, 2, 1.5),
@@ -112,13 +109,9 @@ def test_tables_of_many_graphs(tmp_path: Path) -> None:
 
 
 def test_one_graph_of_edges_alone_and_labels_of_nodes(tmp_path: Path) -> None:
-    (edges, *_) = tables(tmp_path, edges="source,target\na,b\nb,c\nc,c\n")
-    assert edges is not None
-    (graph,) = read_tables(edges)
+    (graph,) = read_tables(tables(tmp_path, edges="source,target\na,b\nb,c\nc,c\n"))
     assert (graph.nodes, len(graph.edges)) == (3, 5)
-    edges, nodes, *_ = tables(tmp_path, nodes="node,label\na,cat\nb,dog\nc,cat\nd,dog\n")
-    assert edges is not None
-    (graph,) = read_tables(edges, nodes)
+    (graph,) = read_tables(tables(tmp_path, nodes="node,label\na,cat\nb,dog\nc,cat\nd,dog\n"))
     assert graph.nodes == 4
     assert graph.node_targets is not None
     assert graph.node_targets.tolist() == [0, 1, 0, 1]
@@ -152,17 +145,13 @@ def test_one_graph_of_edges_alone_and_labels_of_nodes(tmp_path: Path) -> None:
     ],
 )
 def test_tables_that_do_not_fit_are_answered_in_a_sentence(files: dict[str, str], message: str, tmp_path: Path) -> None:
-    edges, nodes, graphs, links = tables(tmp_path, **files)
-    assert edges is not None
     with pytest.raises(DataError, match=message):
-        read_tables(edges, nodes, graphs, links)
+        read_tables(tables(tmp_path, **files))
 
 
 def test_pairs_that_are_asked_about(tmp_path: Path) -> None:
     asked = "graph,source,target,target_far\na,3,1,2.0\nb,x,y,1\na,1,1,nan\n"
-    edges, *others = tables(tmp_path, edges=EDGES, nodes=NODES, links=asked)
-    assert edges is not None
-    one, two, lone = read_tables(edges, *others)
+    one, two, lone = read_tables(tables(tmp_path, edges=EDGES, nodes=NODES, links=asked))
     assert (one.links is not None, two.links is not None, lone.links is not None) == (True, True, True)
     assert [graph.links.tolist() for graph in (one, two, lone)] == [[[2, 0], [0, 0]], [[0, 1]], []]  # type: ignore[union-attr]
     assert one.link_targets is not None
@@ -218,12 +207,11 @@ def test_tables_say_what_each_node_is_for(tmp_path: Path) -> None:
 
 def test_a_number_that_is_asked_for_may_be_left_empty(tmp_path: Path) -> None:
     nodes = "node,target,charge\n0,1.5,1\n1,,1\n2,nan,1\n3,2.5,1\n"
-    (graph,) = read_tables(tmp_path / "edges.csv", written(tmp_path, edges=SQUARE, nodes=nodes) / "nodes.csv")
+    (graph,) = read_tables(tables(tmp_path, edges=SQUARE, nodes=nodes))
     assert graph.node_targets is not None
     assert np.isnan(graph.node_targets).tolist() == [False, True, True, False]
-    written(tmp_path, nodes=nodes.replace("2.5,1", "2.5,"))
     with pytest.raises(DataError, match=r"line 5, has nothing in the column 'charge'"):
-        read_tables(tmp_path / "edges.csv", tmp_path / "nodes.csv")
+        read_tables(tables(tmp_path, nodes=nodes.replace("2.5,1", "2.5,")))
 
 
 def test_files_of_graphs_are_data(tmp_path: Path) -> None:

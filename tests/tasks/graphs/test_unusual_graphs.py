@@ -15,8 +15,9 @@ from formarium.parts import RandomWalkStem
 from formarium.tasks import Graphs
 from formarium.tasks.graphs.adapters import from_networkx
 from formarium.tasks.graphs.batch import Walks, collate
-from formarium.tasks.graphs.files import read_graph, read_tables
+from formarium.tasks.graphs.files import read_graph
 from formarium.tasks.graphs.graph import Graph, make_graph
+from formarium.tasks.graphs.tables import open_tables, read_tables
 from formarium.theory.colour_refinement import round_to_tell
 
 STEM = RandomWalkStem.Config(steps=4, frequencies=1, hidden=8, blocks=1)
@@ -73,7 +74,7 @@ def test_a_graph_without_nodes_is_refused_wherever_it_comes_from(tmp_path: Path)
         read_graph(tmp_path / "empty.txt")
     (tmp_path / "edges.csv").write_text("source,target\n")
     with pytest.raises(DataError, match=r"edges\.csv"):
-        read_tables(tmp_path / "edges.csv")
+        read_tables(open_tables(tmp_path))
     with pytest.raises(DataError, match="at least one graph"):
         collate([])
 

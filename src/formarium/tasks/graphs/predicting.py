@@ -16,9 +16,9 @@ from formarium.models.model import Model
 from formarium.progress import progress
 from formarium.tasks.answers import of_classes
 from formarium.tasks.graphs.batch import Walks, collate
-from formarium.tasks.graphs.files import Columns
 from formarium.tasks.graphs.graph import Graph, Level, widths, with_edge_columns
 from formarium.tasks.graphs.sources import to_answer
+from formarium.tasks.graphs.tables import Columns
 
 ASKED = "graphs.json"
 _PAIRS = 1 << 17  # pairs of nodes of one batch, to bound memory

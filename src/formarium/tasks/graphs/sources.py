@@ -13,19 +13,13 @@ from formarium.errors import DataError
 from formarium.files import cache_folder
 from formarium.tasks.graphs.adapters import as_graphs
 from formarium.tasks.graphs.atlas import atlas
-from formarium.tasks.graphs.files import (
-    Columns,
-    columns_of,
-    has_graphs,
-    in_splits,
-    read_graphs,
-    read_tables,
-    tables_of,
-)
+from formarium.tasks.graphs.files import has_graphs, read_graphs
 from formarium.tasks.graphs.graph import Graph, widths, with_edge_columns
 from formarium.tasks.graphs.molecules import molecules
 from formarium.tasks.graphs.multisets import multisets
 from formarium.tasks.graphs.ogb_files import is_ogb, read_ogb
+from formarium.tasks.graphs.smiles import has_smiles, smiles_tables
+from formarium.tasks.graphs.tables import Columns, Tables, columns_of, in_splits, open_tables, read_tables
 from formarium.tasks.task import SPLITS
 
 _MADE = ("atlas", "molecules", "multisets")
@@ -37,13 +31,14 @@ def load(
     """The graphs of a source in splits: its own, else drawn by chance, the same each time.
 
     source: ``atlas``, ``molecules`` (they come with RDKit) or ``multisets``; a folder of edges.csv, nodes.csv,
-    graphs.csv and links.csv, a file of edges, a file of graphs as ``read_graphs`` knows them (without what their nodes
-    and edges are), or a folder as the Open Graph Benchmark has them; a data set of torch_geometric with its arguments,
-    as ``pyg:TUDataset('MUTAG')``; or ``module:function``, returning graphs, one, or graphs by split.
-    target: what is asked of the atlas (``spanning_trees`` where None), or of the molecules (``log_p``). held_out: share
-    of each of validation and test. meaning: of tables, see ``read_tables``. A single graph is in all splits, which are
-    then of its nodes or pairs. Raises DataError for a source that cannot be used, ConfigError for a target that is not
-    its to choose.
+    graphs.csv and links.csv, a file of edges, a table of molecules as ``smiles_tables`` reads them, a file of graphs as
+    ``read_graphs`` knows them (without what their nodes and edges are), or a folder as the Open Graph Benchmark has
+    them; a data set of torch_geometric with its arguments, as ``pyg:TUDataset('MUTAG')``; or ``module:function``,
+    returning graphs, one, or graphs by split.
+    target: what is asked of the atlas (``spanning_trees`` where None), of the molecules (``log_p``), or the column of a
+    table of molecules. held_out: share of each of validation and test. meaning: of tables, see ``read_tables``. A
+    single graph is in all splits, which are then of its nodes or pairs. Raises DataError for a source that cannot be
+    used, ConfigError for a target that is not its to choose.
     """
     taken = _found(source, target, meaning)
     splits = taken if isinstance(taken, Mapping) else {"all": taken}
@@ -66,13 +61,16 @@ def load(
     return {split: [all_of[i] for i in np.sort(ends[split])] for split in SPLITS}
 
 
-def meaning_of(source: str) -> dict[str, Columns] | None:
-    """What the columns of tables mean where a source is such; else None."""
+def meaning_of(source: str, target: str | None = None) -> dict[str, Columns] | None:
+    """What the columns of tables mean where a source is such; else None. target: see ``load``."""
     path = Path(source).expanduser()
     if _is_special(source) or not path.exists() or is_ogb(path) or has_graphs(path):
         return None
-    edges, *others = tables_of(path)
-    return columns_of(edges or path, *others)
+    return columns_of(_tables(path, target))
+
+
+def _tables(path: Path, target: str | None) -> Tables:
+    return smiles_tables(path, target) if has_smiles(path) else open_tables(path)
 
 
 def to_answer(source: str, meaning: Mapping[str, Columns] | None) -> list[Graph]:
@@ -110,7 +108,8 @@ def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | Non
         return atlas(target or "spanning_trees")
     if source == "molecules":
         return list(molecules(target or "log_p"))
-    if target is not None:
+    path = Path(source).expanduser()
+    if target is not None and not has_smiles(path):
         raise ConfigError(
             f"target={target!r} chooses what is asked of the atlas or of molecules; {source!r} brings its own targets"
         )
@@ -118,15 +117,14 @@ def _found(source: str, target: str | None, meaning: Mapping[str, Columns] | Non
         return multisets()
     if source.startswith("pyg:"):
         return _torch_geometric(source.removeprefix("pyg:"))
-    path = Path(source).expanduser()
     if is_ogb(path):
         return read_ogb(path)
     if has_graphs(path):
         return read_graphs(path)
     if path.exists():
-        edges, nodes, graphs, links = tables_of(path)
-        made = read_tables(edges or path, nodes, graphs, links, meaning=meaning, answered=answered)
-        return made if not answered else in_splits(made, graphs) or made
+        tables = _tables(path, target)
+        made = read_tables(tables, meaning=meaning, answered=answered)
+        return made if not answered else in_splits(made, tables) or made
     if ":" in source and "/" not in source:
         return _function(source)
     hint = "" if "/" in source or path.suffix else suggestion(source, _MADE)

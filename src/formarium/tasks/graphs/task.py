@@ -18,10 +18,10 @@ from formarium.models.message_passing import MessagePassing
 from formarium.models.model import Model
 from formarium.progress import notice, progress
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
-from formarium.tasks.graphs.files import Columns
 from formarium.tasks.graphs.graph import Graph, Level, widths
 from formarium.tasks.graphs.predicting import ASKED, Asked, batches_by_size, fitting, predict
 from formarium.tasks.graphs.sources import load, meaning_of, refuse_words
+from formarium.tasks.graphs.tables import Columns
 from formarium.tasks.task import SPLITS, Metric, Split, Task
 
 _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
@@ -113,7 +113,7 @@ class Graphs(Task):
     @cached_property
     def _meaning(self) -> dict[str, Columns] | None:
         """What the columns of tables mean, where the data are such."""
-        return meaning_of(self.config.data)
+        return meaning_of(self.config.data, self.config.target)
 
     @cached_property
     def level(self) -> Level:
@@ -125,7 +125,8 @@ class Graphs(Task):
         if not found:
             raise DataError(
                 f"{self.config.data!r} asks for nothing: nothing is asked of the graphs, their nodes or pairs; give "
-                "one of these a target (in tables, a column 'label' or one whose name begins with 'target')"
+                "one of these a target (in tables, a column 'label' or one whose name begins with 'target'; of "
+                "molecules in SMILES any column, named by the setting target)"
             )
         if len(found) > 1:
             raise DataError(f"{self.config.data!r} asks about each {' and each '.join(found)}: leave one of them")
