@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal, NewType, Protocol
 
 import numpy as np
 import pytest
@@ -28,9 +28,15 @@ from formarium.config import (
     suggestion,
 )
 from formarium.errors import FormariumError
-from formarium.models import Decoder
-from formarium.parts import FlowAttention
+from formarium.models import Decoder, RotatE
+from formarium.parts import FlowAttention, RMSNorm
 from formarium.training import Machine, Training
+
+Width = NewType("Width", int)
+
+
+class Readable(Protocol):
+    def read(self) -> str: ...
 
 
 class Engine(Configurable):
@@ -342,6 +348,102 @@ def test_settings_are_checked_when_a_configuration_is_made() -> None:
         Decoder.Config(norm="RMSNrm")  # type: ignore[arg-type]
     assert Training(learning_rate=1).digest() == Training(learning_rate=1.0).digest()
     assert Training(steps=np.int64(3)).to_dict()["steps"] == 3  # type: ignore[arg-type]
+
+
+class Odd(Configurable):
+    """A user's own class with hints of all kinds."""
+
+    @dataclass(frozen=True)
+    class Config(BaseConfig):
+        absent: "OnlyForCheckers" = 3  # type: ignore[name-defined] # noqa: F821
+        width: Width = Width(4)
+        fixed: Final[int] = 2  # type: ignore[misc]
+        readable: Readable | None = None
+        sizes: list[int] = field(default_factory=list)
+        names: Sequence[str] = ()
+        shares: dict[str, float] = field(default_factory=dict)
+        level: Literal["auto", 1, 2] | float = "auto"
+        norm: BaseConfig = RMSNorm  # type: ignore[assignment]
+        data: str | Turbo.Config = "here"
+
+
+def test_hints_of_all_kinds_are_held_to_as_far_as_they_can_be() -> None:
+    kind = Odd.Config
+    assert kind(absent=object).absent is object
+    assert kind().changed() == {}
+    assert kind(sizes=["3", 4.0]).sizes == [3, 4]  # type: ignore[list-item]
+    assert kind(shares={"a": "0.5"}).shares == {"a": 0.5}  # type: ignore[dict-item]
+    assert [kind(level=level).level for level in (1, "2", "auto", "0.5", 1.0)] == [1, 2, "auto", 0.5, 1]  # type: ignore[arg-type]
+    assert isinstance(kind(level=np.int64(2)).level, int)  # type: ignore[arg-type]
+    assert kind(data="Turbo").data == "Turbo"
+    assert kind(data=f"{__name__}:Turbo").data == kind(data=Turbo).data == Turbo.Config()  # type: ignore[arg-type]
+    assert type(kind(data=np.str_("there")).data) is str
+    for wrong in (
+        {"width": "x"},
+        {"fixed": 2.5},
+        {"sizes": ["x"]},
+        {"names": "abc"},
+        {"shares": {"a": "x"}},
+        {"level": True},
+        {"level": "often"},
+    ):
+        with pytest.raises(ConfigError, match=next(iter(wrong))):
+            kind(**wrong)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Positive(BaseConfig):
+    """One that checks itself."""
+
+    value: float = 1.0
+    times: dataclasses.InitVar[int] = 1
+
+    def __post_init__(self, times: int) -> None:
+        if not self.value * times > 0:
+            raise ValueError("the value is above 0")
+
+
+def test_own_checks_come_behind_those_of_the_hints() -> None:
+    assert Positive("2").value == 2  # type: ignore[arg-type]
+    assert Positive().override({"value": "3"}).value == 3
+    assert parse(f"{__name__}:Positive(value=2)") == Positive(2.0)
+    with pytest.raises(ConfigError, match=r"value of .*Positive must be float, not 'two'"):
+        Positive("two")  # type: ignore[arg-type]
+    for make in (lambda: Positive().replace(value=-1), lambda: parse(f"{__name__}:Positive(value=-1)")):
+        with pytest.raises(ConfigError, match="Positive: the value is above 0"):
+            make()
+
+
+def test_slots_are_checked_too() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Slotted(BaseConfig):
+        count: int = 1
+
+    assert Slotted("3").count == 3  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="count of"):
+        Slotted("x")  # type: ignore[arg-type]
+
+
+def test_wrong_names_within_a_tuple_are_told() -> None:
+    with pytest.raises(ConfigError, match="nothing is called 'Nope'"):
+        parse("Mixture(branches=(Attention, Nope))")
+    with pytest.raises(ConfigError, match="base of RoPE must be float"):
+        parse("Combined(parts=(RoPE(base=x), NoPE))")
+
+
+def test_numbers_among_options_may_be_written() -> None:
+    assert RotatE.Config().override({"norm": "2"}) == RotatE.Config(norm=2)
+    assert RotatE.Config(norm=2.0).digest() == RotatE.Config(norm=2).digest()  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="norm of RotatE: '3' is not one of 1, 2"):
+        RotatE.Config().override({"norm": "3"})
+    with pytest.raises(ConfigError, match="norm of RotatE must be"):
+        RotatE.Config(norm=True)
+
+
+def test_texts_that_nest_too_deep_are_misshapen() -> None:
+    for text in ("(" * 3000, "Decoder(width=" + "-" * 100_000 + ")"):
+        with pytest.raises(ConfigError):
+            parse(text)
 
 
 def test_a_class_and_a_name_stand_for_their_configurations() -> None:

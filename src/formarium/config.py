@@ -22,7 +22,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -40,9 +40,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     folded = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    if near:
-        return f"; did you mean {folded[near[0]]!r}?"
-    return f"; there are: {', '.join(names)}" if 0 < len(names) <= 40 else ""
+    around = min((n for n in folded if len(name) > 3 and name.lower() in n), key=len, default=None)
+    if near or around is not None:
+        return f"; did you mean {folded[near[0] if near else str(around)]!r}?"
+    return f"; there are: {', '.join(names)}" if 0 < len(names) <= 40 and sum(map(len, names)) < 2000 else ""
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,13 @@ class BaseConfig:
         taken = [name for name in inspect.get_annotations(cls) if name == "type" or hasattr(BaseConfig, name)]
         if taken:
             raise ConfigError(f"{cls.__qualname__}: no setting can be called {taken[0]!r}, which configurations use")
+        if "__post_init__" in cls.__dict__:  # what a class checks itself comes behind what its hints say
+            cls.__post_init__ = _after_hints(cls.__post_init__)  # type: ignore[method-assign]
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, *_: Any) -> None:
         """Brings each field to what its hint says, as ``replace`` does; ConfigError for what is no such value."""
-        for name, value in _fitted(type(self), vars(self)).items():
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if hasattr(self, f.name)}
+        for name, value in _fitted(type(self), values).items():
             object.__setattr__(self, name, value)  # the one moment at which a frozen one is written
 
     def build(self, **surroundings: Any) -> Any:
@@ -106,9 +110,9 @@ class BaseConfig:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced; text, numbers and nested names are read as ``parse`` reads them."""
-        for name in changes:
-            _known_field(type(self), name)
-        return dataclasses.replace(self, **changes)
+        fitted = _fitted(type(self), changes)
+        with _own_checks(type(self)):
+            return dataclasses.replace(self, **fitted)
 
     def override(self, changes: Mapping[str, Any]) -> Self:
         """A copy with dotted fields replaced: ``{"channel_mixer.hidden": 512, "position": "RoPE(base=500000)"}``."""
@@ -138,9 +142,29 @@ class BaseConfig:
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
             default = f.default_factory() if f.default_factory is not unset else f.default
-            if default is unset or value != default:
+            if default is unset or value != _fitted(type(self), {f.name: default})[f.name]:
                 found[f.name] = value
         return found
+
+
+def _after_hints(check: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(check)
+    def both(self: BaseConfig, *given: Any) -> None:
+        BaseConfig.__post_init__(self)
+        check(self, *given)
+
+    return both
+
+
+@contextlib.contextmanager
+def _own_checks(kind: type[BaseConfig]) -> Iterator[None]:
+    """What a class's own checks raise is a ConfigError."""
+    try:
+        yield
+    except FormariumError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{kind.name()}: {error}") from error
 
 
 class Configurable:
@@ -225,7 +249,10 @@ def parse(text: str) -> BaseConfig:
 def _read(text: str) -> Any:
     """A number, True, False, None, a text, a tuple, a mapping, or a configuration with fields."""
     words = _words(text)
-    value = _value(words, text)
+    try:
+        value = _value(words, text)
+    except RecursionError:
+        raise _misshapen(text) from None
     if words:
         raise _misshapen(text)
     return value
@@ -296,7 +323,7 @@ def _comma(words: list[tuple[str | None, str]], closing: str, text: str) -> None
 
 
 def _number_or_name(word: str) -> Any:
-    with contextlib.suppress(ValueError, SyntaxError):
+    with contextlib.suppress(ValueError, SyntaxError, MemoryError, RecursionError):
         value = ast.literal_eval(word)
         if value is None or isinstance(value, bool | int | float):
             return value
@@ -335,81 +362,103 @@ def _known_field(kind: type[BaseConfig], name: str) -> str:
 
 
 def _made(kind: type[BaseConfig], values: Mapping[str, Any]) -> BaseConfig:
-    for name in values:
-        _known_field(kind, name)
+    fitted = _fitted(kind, values)
     unset = dataclasses.MISSING
     needed = [f.name for f in dataclasses.fields(kind) if f.default is unset and f.default_factory is unset]
-    absent = [name for name in needed if name not in values]
+    absent = [name for name in needed if name not in fitted]
     if absent:
         raise ConfigError(f"{kind.name()} needs {', '.join(absent)}, as in {kind.name()}({absent[0]}=...)")
-    return kind(**values)
+    with _own_checks(kind):
+        return kind(**fitted)
 
 
 def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
     hints = _hints(kind)  # type: ignore[arg-type]  # a class can be hashed
-    return {name: _fit(hints[name], value, f"{name} of {kind.name()}") for name, value in values.items()}
+    return {n: _fit(hints[_known_field(kind, n)], v, f"{n} of {kind.name()}") for n, v in values.items()}
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _hints(kind: type[BaseConfig]) -> dict[str, Any]:
+    """The hint of each field; Any for one that cannot be looked up, as of a type that only type checkers import."""
+    with contextlib.suppress(NameError, AttributeError, TypeError):
+        return typing.get_type_hints(kind)
+    found: dict[str, Any] = {}
+    for owner in reversed(kind.__mro__):
+        for name, hint in inspect.get_annotations(owner).items():
+            try:
+                found[name] = typing.get_type_hints(
+                    types.SimpleNamespace(__annotations__={name: hint}),
+                    vars(sys.modules[owner.__module__]),
+                    vars(owner).copy(),
+                )[name]
+            except (NameError, AttributeError, TypeError):
+                found[name] = Any
+    return found
 
 
 def _fit(hint: Any, value: Any, what: str) -> Any:
     """``value`` as the type hint wants it (text parsed, lists to tuples, names to configurations), or ConfigError."""
-    for option in _options(hint):
+    reason: ConfigError | None = None
+    for option in _options(hint, value):
         try:
-            return _fit_one(option, value)
-        except (TypeError, ValueError, OverflowError, SyntaxError) as error:
-            if isinstance(error, ConfigError) and isinstance(value, str | Mapping):
-                raise
+            return _fit_one(option, value, what)
+        except _Misfit:  # within a tuple: the whole of it is told
+            continue
+        except ConfigError as error:
+            reason = reason or error
+        except (TypeError, ValueError, OverflowError, SyntaxError, MemoryError, RecursionError):
+            continue
+    if reason is not None:
+        raise reason
     wanted = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
-    raise ConfigError(f"{what} must be {'a configuration' if hint is BaseConfig else wanted}, not {value!r}")
+    raise _Misfit(f"{what} must be {'a configuration' if hint is BaseConfig else wanted}, not {value!r}")
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        # None first: the text "none" would otherwise be taken for a name.
-        return tuple(sorted(typing.get_args(hint), key=lambda option: option is not type(None)))
-    return (hint,)
+class _Misfit(ConfigError):
+    """A value of another kind than its hint says."""
 
 
-def _fit_one(hint: Any, value: Any) -> Any:
-    origin = typing.get_origin(hint)
+def _options(hint: Any, value: Any) -> tuple[Any, ...]:
+    """What a hint allows, in the order in which a value is tried as each."""
+    if typing.get_origin(hint) not in (typing.Union, types.UnionType):
+        return (hint,)
+
+    def rank(option: Any) -> int:
+        # The texts "none" and "Name(...)" would otherwise be taken as they are.
+        if option is type(None):
+            return 0
+        named = isinstance(option, type) and issubclass(option, BaseConfig) and option is not BaseConfig
+        return 1 if named and isinstance(value, str) and value.partition("(")[0].strip() == option.name() else 2
+
+    return tuple(sorted(typing.get_args(hint), key=rank))
+
+
+def _fit_one(hint: Any, value: Any, what: str) -> Any:
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return value
+    if origin is typing.Final:
+        return _fit(inner[0], value, what)
+    if isinstance(hint, typing.NewType):
+        return _fit(hint.__supertype__, value, what)
     if hint is type(None):
         if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
             return None
         raise TypeError
     if isinstance(hint, type) and issubclass(hint, BaseConfig):
-        if isinstance(value, type) and issubclass(value, BaseConfig | Configurable):
-            value = _made(value if issubclass(value, BaseConfig) else value.Config, {})
-        elif isinstance(value, str):
-            value = parse(value)
-        elif isinstance(value, Mapping):
-            value = config_from_dict(value, default=None if hint is BaseConfig else hint)
-        if not isinstance(value, hint):
-            raise TypeError
-        return value
+        return _fit_config(hint, value)
     if origin is typing.Literal:
-        if value in typing.get_args(hint):
-            return value
-        if isinstance(value, str):
-            options = [str(option) for option in typing.get_args(hint)]
-            raise ConfigError(f"{value!r} is not one of {', '.join(options)}")
-        raise TypeError
+        return _fit_literal(inner, value, what)
     if origin is tuple:
         if isinstance(value, str):
             value = _read(value)
-        inner = typing.get_args(hint)
         if not isinstance(value, tuple | list):
             raise TypeError
         if len(inner) == 2 and inner[1] is Ellipsis:
-            return tuple(_fit(inner[0], v, "each element") for v in value)
+            return tuple(_fit(inner[0], v, f"each element of {what}") for v in value)
         if len(inner) != len(value):
             raise TypeError
-        return tuple(_fit(kind, v, "each element") for kind, v in zip(inner, value, strict=True))
+        return tuple(_fit(kind, v, f"each element of {what}") for kind, v in zip(inner, value, strict=True))
     if hint is bool:
         if isinstance(value, str) and value.lower() in ("true", "false"):
             return value.lower() == "true"
@@ -426,9 +475,49 @@ def _fit_one(hint: Any, value: Any) -> Any:
         if hint is int and isinstance(value, numbers.Real) and value == math.floor(value):
             return math.floor(value)
         raise TypeError
+    if hint is str and isinstance(value, str):
+        return str.__str__(value)  # plain, where it is of a subclass
     kind = origin or hint
     if kind is dict and isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(kind, type) and isinstance(value, kind):
+        kinds = inner or (Any, Any)
+        items = value.items()
+        return {_fit(kinds[0], k, f"a name in {what}"): _fit(kinds[1], v, f"{k!r} of {what}") for k, v in items}
+    if kind in (list, Sequence):
+        if not isinstance(value, tuple | list):
+            raise TypeError
+        return type(value)(_fit(inner[0], v, f"each element of {what}") for v in value) if inner else value
+    try:
+        fits = isinstance(value, kind)
+    except TypeError:  # a hint that nothing can be held to, as a type variable
         return value
+    if not fits:
+        raise TypeError
+    return value
+
+
+def _fit_config(hint: type[BaseConfig], value: Any) -> BaseConfig:
+    try:
+        if isinstance(value, type) and issubclass(value, BaseConfig | Configurable):
+            value = _made(value if issubclass(value, BaseConfig) else value.Config, {})
+        elif isinstance(value, str):
+            value = parse(value)
+        elif isinstance(value, Mapping):
+            value = config_from_dict(value, default=None if hint is BaseConfig else hint)
+    except _Misfit as error:  # of a setting of its own, which says more than that it does not fit
+        raise ConfigError(str(error)) from None
+    if not isinstance(value, hint):
+        raise TypeError
+    return value
+
+
+def _fit_literal(options: Sequence[Any], value: Any, what: str) -> Any:
+    """The option that a value equals, or a text names."""
+    for option in options:
+        if isinstance(value, bool) == isinstance(option, bool) and value == option:
+            return option
+    named = {str(option): option for option in options}
+    if isinstance(value, str) and value in named:
+        return named[value]
+    if isinstance(value, str):
+        raise ConfigError(f"{what}: {value!r} is not one of {', '.join(named)}")
     raise TypeError

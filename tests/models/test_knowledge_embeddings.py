@@ -95,3 +95,37 @@ def test_what_does_not_fit_is_refused() -> None:
         build("RotatE(init_std=0.1)")
     with pytest.raises(ConfigError, match="at least 1"):
         build("DistMult", entities=0)
+
+
+def test_distances_of_all_entities_are_those_of_each() -> None:
+    """Also of vectors that are long and close, whose squares cancel."""
+    torch.manual_seed(0)
+    model = RotatE(RotatE.Config(entities=40, relations=3, width=64, norm=2))
+    with torch.no_grad():
+        model.entities.weight[1:] = model.entities.weight[0] * 30 + 1e-2 * torch.randn(39, 64)
+        model.relations.weight.zero_()
+    heads, relations = torch.arange(40), torch.zeros(40, dtype=torch.long)
+    every = model(heads, relations)
+    listed = model(heads, relations, heads.expand(40, -1))
+    torch.testing.assert_close(every, listed, rtol=0, atol=2e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(model(heads, relations).float(), listed, rtol=0, atol=2e-2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ComplEx(dropout=2)", "dropout is a share from 0 to 1, not 2"),
+        ("DistMult(dropout=nan)", "dropout is a share from 0 to 1"),
+        ("ComplEx(n3=-1)", "n3 is a finite number from 0 on, not -1"),
+        ("LinkPredictor(n3=inf)", "n3 is a finite number from 0 on"),
+        ("LinkPredictor(dropout=-1)", "dropout is a share"),
+        ("RotatE(margin=inf)", "the margin of RotatE"),
+        ("RotatE(margin=-9)", "the margin of RotatE"),
+        ("ComplEx(init_std=-1)", "std"),
+        ("ComplEx(init_std=nan)", "std"),
+    ],
+)
+def test_settings_that_mean_nothing_are_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        parse(text).build()

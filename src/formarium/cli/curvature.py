@@ -24,6 +24,7 @@ def curvature(
     from formarium.cli.options import folder_of_model
     from formarium.config import ConfigError
     from formarium.models import Decoder, LinkPredictor, load
+    from formarium.progress import notice
     from formarium.tasks.links.completing import Completer
     from formarium.tasks.links.geometry import branch_names, graph_shares, sequence_shares
     from formarium.tasks.links.geometry_report import print_shares, summary, write_html
@@ -44,7 +45,11 @@ def curvature(
         if not text:
             raise ConfigError("a language model needs a text whose tokens are shown: --text")
         tokenizer = tokenizers.load(folder)
-        tokens = list(tokenizer.encode(text))[: built.config.max_length]
+        tokens = list(tokenizer.encode(text))
+        most = built.config.max_length
+        if most is not None and len(tokens) > most:
+            notice(f"of the text's {len(tokens):,} tokens the model takes the first {most:,}")
+        tokens = tokens[:most]
         shares = sequence_shares(built, torch.tensor([tokens]), [tokenizer.decode([token]) for token in tokens])
     if html is not None:
         write_html(shares, html, folder.resolve().name)

@@ -28,7 +28,7 @@ def predict_links(
     from rich.markup import escape
     from rich.table import Table
 
-    from formarium.cli.options import folder_of_model
+    from formarium.cli.options import folder_of_model, jsonable
     from formarium.progress import notice
     from formarium.tasks.links.completing import Completer
     from formarium.tasks.links.task import TRIPLES
@@ -38,7 +38,7 @@ def predict_links(
     if completer.triples is None:
         notice(f"there is no {TRIPLES} beside the model, so which answers stood in training is not known")
     if as_json:
-        print(json.dumps([dataclasses.asdict(answer) for answer in answers], indent=2, ensure_ascii=False))
+        print(json.dumps(jsonable([dataclasses.asdict(answer) for answer in answers]), indent=2, ensure_ascii=False))
         return
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("", justify="right", style="dim")

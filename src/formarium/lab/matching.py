@@ -24,6 +24,12 @@ def match_parameters(config: BaseConfig, target: int, adjusts: str) -> BaseConfi
     if abs(count_parameters(config) - target) <= TOLERANCE * target * 0.1:
         return config
 
+    if not hasattr(config, adjusts.partition(".")[0]):
+        raise ConfigError(
+            f"{config.describe()} is of another size than what it is compared with, and has no {adjusts} by which it "
+            "could be brought to that; compare them as they are (--no-matched)"
+        )
+
     def at(width: int) -> int:
         return count_parameters(config.override({adjusts: width}))
 

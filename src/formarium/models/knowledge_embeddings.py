@@ -3,6 +3,7 @@
 Shapes: B queries, E entities, N candidates, D width.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
@@ -12,7 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from formarium.config import ConfigError
 from formarium.models.triple_scorer import TripleScorer
-from formarium.parts.dropout import dropout
+from formarium.parts.dropout import check_share, dropout
 from formarium.parts.linear import linear
 from formarium.parts.stems.token_embedding import TokenEmbedding
 
@@ -33,6 +34,7 @@ class KnowledgeEmbedding(TripleScorer):
     def __init__(self, config: Config | None = None) -> None:
         config = config or self.Config()
         super().__init__(config)
+        check_share(config.dropout)
         table = TokenEmbedding.Config(std=config.init_std)
         self.entities = cast(TokenEmbedding, table.build(width=config.width, vocabulary=config.entities))
         self.relations = self.make_relations()
@@ -132,6 +134,8 @@ class RotatE(_Complex):
             raise ConfigError("n3 is for models that score by products, not for RotatE")
         if config.init_std != self.Config().init_std:
             raise ConfigError("init_std is for other models: vectors of RotatE start by its margin, turns by chance")
+        if not 0 <= config.margin < math.inf:
+            raise ConfigError(f"the margin of RotatE is a finite number from 0 on, not {config.margin:g}")
         super().__init__(config)
         half = (config.margin + 2) / max(1, config.width // 2)
         nn.init.uniform_(self.entities.weight, -half, half)
@@ -153,8 +157,7 @@ class RotatE(_Complex):
         if tails is not None:
             return self.config.margin - self._length(query[:, None] - self.entities(tails))
         if self.config.norm == 2:
-            squares = query.square().sum(-1, keepdim=True) + table.square().sum(-1) - 2 * linear(query, table)
-            return self.config.margin - squares.clamp(min=torch.finfo(squares.dtype).eps).sqrt()
+            return self.config.margin - _distances(query, table)
         # All differences at once, or kept for the gradient, would fill the memory: (B, E, D).
         step = max(1, _NUMBERS // max(1, query.numel()))
         parts = [checkpoint(self._lengths, query, part, use_reentrant=False) for part in table.split(step)]
@@ -167,6 +170,14 @@ class RotatE(_Complex):
         if self.config.norm == 2:
             return cast(Tensor, torch.linalg.vector_norm(differences, dim=-1))
         return torch.sum(self.moduli(differences), dim=-1)
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    """Lengths (B, E) of all differences between rows, by products; in double precision, as their digits cancel."""
+    with torch.autocast(a.device.type, enabled=False):
+        x, y = a.double(), b.double()
+        squares = x.square().sum(-1, keepdim=True) + y.square().sum(-1) - 2 * x @ y.mT
+        return squares.clamp(min=torch.finfo(squares.dtype).eps).sqrt().to(a.dtype)
 
 
 def _product(vectors: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """What every model can do: be described, counted, saved and loaded."""
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import formarium
 from formarium.config import BaseConfig, ConfigError, Configurable, config_from_dict
 from formarium.errors import CheckpointError
 from formarium.files import read_object, replacing
+from formarium.parts.dropout import check_share
 from formarium.parts.linear import ResidualLinear
 from formarium.parts.stems.token_embedding import TokenEmbedding
 
@@ -112,6 +114,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 def built(config: BaseConfig, kind: type[T], slot: str, **surroundings: object) -> T:
     """The part that a configuration builds; ConfigError where it is not of the kind that the slot of a model takes."""
+    check_share(getattr(config, "dropout", 0.0))
     part = config.build(**surroundings)
     if not isinstance(part, kind):
         raise ConfigError(f"the slot {slot!r} takes a {kind.__name__}, which {config.name()} is not")
@@ -120,6 +123,8 @@ def built(config: BaseConfig, kind: type[T], slot: str, **surroundings: object) 
 
 def start_spread(std: float | None, width: int) -> float:
     """The standard deviation that weights start with: std, or SmallInit's sqrt(2 / 5 width) where that is None."""
+    if std is not None and not 0 <= std < math.inf:
+        raise ConfigError(f"the standard deviation that weights start with is a finite number from 0 on, not {std:g}")
     return (2 / (5 * width)) ** 0.5 if std is None else std
 
 

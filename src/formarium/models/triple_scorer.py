@@ -3,6 +3,7 @@
 Shapes: B queries, E entities, R relations, N candidates, D width.
 """
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -35,6 +36,8 @@ class TripleScorer(Model):
         self.config = config
         if min(config.entities, config.relations, config.width) < 1:
             raise ConfigError("the entities, the relations and the width of a model of triples are at least 1")
+        if not 0 <= config.n3 < math.inf:
+            raise ConfigError(f"n3 is a finite number from 0 on, not {config.n3:g}")
 
     def check_sizes(self, entities: int, relations: int, whose: str) -> None:
         """DataError, saying ``whose`` they are, unless these are the numbers of entities and relations it knows."""

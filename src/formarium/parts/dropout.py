@@ -4,7 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from formarium.config import ConfigError
+
 _LEVELS = 1 << 16
+
+
+def check_share(share: float, what: str = "dropout") -> None:
+    """ConfigError unless it is a share from 0 to 1."""
+    if not 0 <= share <= 1:
+        raise ConfigError(f"{what} is a share from 0 to 1, not {share:g}")
 
 
 def dropout(x: Tensor, share: float, training: bool = True) -> Tensor:
@@ -15,6 +23,7 @@ def dropout(x: Tensor, share: float, training: bool = True) -> Tensor:
     """
     if not training or not share:
         return x
+    check_share(share)
     drawn = round(share * _LEVELS)
     if x.device.type != "cpu" or torch.compiler.is_compiling() or not 0 < drawn < _LEVELS:
         return F.dropout(x, share)
@@ -25,10 +34,11 @@ def dropout(x: Tensor, share: float, training: bool = True) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """``dropout`` while training."""
+    """``dropout`` while training; ConfigError for what is no share."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
+        check_share(share)
         self.share = share
 
     def forward(self, x: Tensor) -> Tensor:

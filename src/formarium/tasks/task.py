@@ -66,7 +66,8 @@ class Task(Configurable):
         """
         fitted = self.adapt(model)
         for name in (*model.changed(), *written):
-            if (given := getattr(model, name)) != (found := getattr(fitted, name)):
+            given, found = getattr(model, name), getattr(fitted, name)
+            if given != found and not (given is found or given != given):  # nan is no other than itself
                 raise ConfigError(f"{name} of {model.name()} follows from the task: it is {found} here, not {given}")
         return fitted
 

@@ -192,3 +192,19 @@ def test_commands_answer(
     assert run(monkeypatch, "curvature", folder) == 0
     assert "most hyperbolic" in capsys.readouterr().out
     assert run(monkeypatch, "curvature", tmp_path) == 2
+
+
+def test_scores_that_are_no_numbers_come_last() -> None:
+    names = [(label, label) for label in "abcd"]
+    scores = torch.tensor([0.5, float("nan"), float("-inf"), 1.0])
+    best = Completer._best(scores, torch.zeros(4, dtype=torch.bool), names, 4, False)
+    assert [answer.label for answer in best] == ["d", "a", "c", "b"]
+
+
+def test_what_is_asked_for_is_named_and_counted(folder: Path) -> None:
+    completer = Completer.load(folder)
+    label, relation = completer.vocabulary.entities[0], completer.vocabulary.relations[0]
+    with pytest.raises(ConfigError, match="at least one answer is asked for, not -1"):
+        completer.complete(label, relation, None, top=-1)
+    with pytest.raises(DataError, match="are named by texts, not as 3"):
+        completer.complete(label, 3, None)  # type: ignore[arg-type]

@@ -270,3 +270,21 @@ def test_a_file_of_triples_may_name_its_columns_and_repeat_itself(
     assert "names its columns" in said
     assert "3 triples stand there more than once" in said
     assert sum(map(len, found.splits.values())) == 60
+
+
+def test_columns_may_stand_in_any_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "graph.tsv"
+    path.write_text("Object\tsubject\tRelation\nb\ta\tlikes\nc\tb\tknows\n")
+    assert read_triples(path) == [("a", "likes", "b"), ("b", "knows", "c")]
+    assert "names its columns" in capsys.readouterr().err
+    path.write_text("head\tlikes\ttail\nhead\trelation\ttail\n")
+    assert read_triples(path) == [("head", "likes", "tail"), ("head", "relation", "tail")]
+
+
+def test_a_label_has_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "names.tsv"
+    path.write_text("e1\tRome\ne1\tRome\ne2\tParis\n")
+    assert read_names(path) == {"e1": "Rome", "e2": "Paris"}
+    path.write_text("e2\tParis\ne2\tLondon\n")
+    with pytest.raises(DataError, match=r"line 2 of .* names 'e2' 'London', which it named 'Paris' before"):
+        read_names(path)

@@ -12,6 +12,7 @@ from formarium.config import ConfigError, parse
 from formarium.errors import CheckpointError, DataError
 from formarium.models import ComplEx, DistMult, LinkPredictor, TripleScorer
 from formarium.tasks.links import cross_entropy
+from formarium.tasks.links.completing import Completer
 from formarium.tasks.links.graph import with_reciprocals
 from formarium.tasks.links.ranking import rank_queries
 from formarium.tasks.links.task import Links
@@ -324,7 +325,9 @@ def test_other_data_are_measured_by_the_numbers_of_the_model(tmp_path: Path) -> 
     other: Links = Links.Config(data=strange).build()
     other.trained(model, tmp_path / "model")
     with pytest.raises(DataError, match=r"name what the model does not know, as 'zzz'; unseen=drop leaves them out"):
-        other.evaluate(model, "test")
+        other.evaluate(model, "train")
+    # What other splits name does not matter to this one.
+    assert other.evaluate(model, "test") == own
     dropping: Links = Links.Config(data=strange, unseen="drop").build()
     dropping.trained(model, tmp_path / "model")
     assert 0 < dropping.evaluate(model, "test")["mrr"] <= 1  # type: ignore[operator]
@@ -372,3 +375,52 @@ def test_triples_of_the_training_are_told_and_filtered_in_other_data(
     (folder / "triples.npy").write_bytes(b"nothing")
     with pytest.raises(DataError, match="is damaged"):
         Links.Config(data=str(other)).build().trained(model, folder)
+
+
+def test_other_data_are_asked_by_what_the_model_knows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What training of the other data lacks is no matter, if the model knows it."""
+    task = build()
+    folder, other = tmp_path / "model", tmp_path / "other"
+    model, _ = fit(task.adapt(parse("DistMult(width=8)")), task, Training(steps=2), folder=folder, show=False)
+    graph = task.graph
+    named = [(graph.entities[h], graph.relations[r], graph.entities[t]) for h, r, t in graph.splits["train"].tolist()]
+    other.mkdir()
+    strange = ("nobody", named[0][1], named[0][0])
+    rows = {"train": named[:2], "valid": [strange], "test": [*named[5:12], strange]}
+    for split, triples in rows.items():
+        (other / f"{split}.tsv").write_text("".join("\t".join(row) + "\n" for row in triples))
+
+    def asked(**settings: object) -> Links:
+        made: Links = Links.Config(data=str(other)).override(settings).build()
+        made.trained(model, folder)
+        made.prepare()
+        return made
+
+    capsys.readouterr()
+    dropping = asked(unseen="drop")
+    assert len(dropping.rank(model, "test").optimistic) == 2 * 7
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 of 8 test triples name what the model does not know: they are left out" in said
+    assert "never saw" not in said
+    with pytest.raises(DataError, match="the model knows what none of the 1 validation triples"):
+        dropping.evaluate(model, "validation")
+    with pytest.raises(DataError, match="1 of 8 test triples name what the model does not know, as 'nobody'"):
+        asked().evaluate(model, "test")
+    assert asked().evaluate(model, "train")["mrr"] > 0  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "triples", [[[999, 0, 1]], [[0, 77, 1]], [[0, -1, 1]], [[0.5, 0.0, 1.0]], [["a", "b", "c"]], [[0, 1]]]
+)
+def test_triples_that_are_not_those_of_the_model_are_refused(tmp_path: Path, triples: list[list[object]]) -> None:
+    task = build()
+    fit(task.adapt(parse("DistMult(width=8)")), task, Training(steps=1), folder=tmp_path / "model", show=False)
+    np.save(tmp_path / "model" / "triples.npy", np.array(triples))
+    with pytest.raises(DataError, match=r"triples\.npy is damaged"):
+        Completer.load(tmp_path / "model")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "1e39x"])
+def test_weights_of_negatives_are_numbers(value: str) -> None:
+    with pytest.raises(ConfigError, match="adversarial"):
+        Links.Config().override({"adversarial": value}).build()

@@ -1,5 +1,6 @@
 """The stem of language models: one trainable vector a token of the vocabulary."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -7,12 +8,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from formarium.config import BaseConfig
+from formarium.config import BaseConfig, ConfigError
+from formarium.parts.dropout import check_share
 from formarium.parts.part import Part
 
 
 class TokenEmbedding(Part):
-    """Token numbers (B, T) to vectors (B, T, D); optionally multiplied by sqrt(D), as in the original Transformer."""
+    """Token numbers (B, T) to vectors (B, T, D); optionally multiplied by sqrt(D), as in the original Transformer.
+
+    std: of the vectors at the start, 1 where None. Raises ConfigError where it, or dropout, is out of range.
+    """
 
     @dataclass(frozen=True)
     class Config(BaseConfig):
@@ -25,7 +30,11 @@ class TokenEmbedding(Part):
         self.config = config or self.Config()
         self.weight = nn.Parameter(torch.empty(vocabulary, width))
         self.factor = width**0.5 if self.config.scale == "sqrt_width" else 1.0
-        nn.init.normal_(self.weight, std=1.0 if self.config.std is None else self.config.std)
+        std = 1.0 if self.config.std is None else self.config.std
+        if not 0 <= std < math.inf:
+            raise ConfigError(f"the std that a table of vectors starts with is a finite number from 0 on, not {std:g}")
+        check_share(self.config.dropout)
+        nn.init.normal_(self.weight, std=std)
 
     def forward(self, tokens: Tensor) -> Tensor:
         x = F.embedding(tokens, self.weight)

@@ -17,6 +17,8 @@ from formarium.parts import poincare_ball as ball
 from formarium.parts.part import Position
 from formarium.parts.token_mixers.geodesic_attention import GeodesicAttention
 
+_FLATTEST = 1e-8  # smaller curvatures, and larger ones than 1 / _FLATTEST, leave the numbers of single precision
+
 
 class HyperbolicAttention(GeodesicAttention):
     """Queries, keys and values times s = 1/sqrt(K) are tangent vectors at the origin of a ball of curvature -c.
@@ -26,7 +28,7 @@ class HyperbolicAttention(GeodesicAttention):
     Both divide by s again, and agree as c goes to 0. curvature: c, at the start where it is trainable (then the
     softplus of a parameter). Points, products and midpoints are computed in double precision, the rest in that of the
     tokens.
-    Raises ConfigError unless c > 0.
+    Raises ConfigError unless 1e-8 <= c <= 1e8.
     """
 
     @dataclass(frozen=True)
@@ -50,9 +52,10 @@ class HyperbolicAttention(GeodesicAttention):
         self.config = config = config or self.Config()
         super().__init__(width, heads, kv_heads, head_width, position, causal, config.bias, config.dropout)
         self.shrink = 1 / math.sqrt(self.head_width)
-        if not config.curvature > 0:
+        if not _FLATTEST <= config.curvature <= 1 / _FLATTEST:
             raise ConfigError(
-                f"the curvature c of the ball is above 0, not {config.curvature:g}; without curvature take Attention"
+                f"the curvature c of the ball is above 0, from {_FLATTEST:g} to {1 / _FLATTEST:g}, not "
+                f"{config.curvature:g}; without curvature take Attention"
             )
         start = torch.tensor(config.curvature + math.log(-math.expm1(-config.curvature)))  # softplus^-1
         self.raw_curvature = nn.Parameter(start) if config.trainable_curvature else None

@@ -31,12 +31,16 @@ class Answer:
     known: bool
 
 
+def _check(model: TripleScorer, words: Vocabulary) -> None:
+    model.check_sizes(len(words.entities), len(words.relations), "the names beside it are of")
+
+
 class Completer:
     """A model of triples with its vocabulary and, where they were kept, the triples that it was trained on."""
 
     def __init__(self, model: TripleScorer, vocabulary: Vocabulary, triples: np.ndarray | None = None) -> None:
+        _check(model, vocabulary)
         entities, relations = len(vocabulary.entities), len(vocabulary.relations)
-        model.check_sizes(entities, relations, "the names beside it are of")
         self.model, self.vocabulary, self.triples = model.eval(), vocabulary, triples
         both = with_reciprocals(np.empty((0, 3), np.int64) if triples is None else triples.astype(np.int64), relations)
         self._known = KnownTails(torch.from_numpy(both), entities, 2 * relations)
@@ -45,7 +49,9 @@ class Completer:
     def load(cls, folder: Path) -> "Completer":
         """That of a folder as training leaves it; CheckpointError or DataError where something is missing."""
         model = TripleScorer.from_pretrained(folder)
-        return cls(model, Vocabulary.load(folder), triples_beside(folder))
+        words = Vocabulary.load(folder)
+        _check(model, words)
+        return cls(model, words, triples_beside(folder, words))
 
     def training_triples(self) -> np.ndarray:
         """The triples (N, 3) of training; DataError where they were not kept."""
@@ -65,6 +71,8 @@ class Completer:
         """
         if [head, relation, tail].count(None) != 1:
             raise ConfigError("name two of head, relation and tail; the third is what is asked for")
+        if top < 1:
+            raise ConfigError(f"at least one answer is asked for, not {top}")
         if only_new:
             self.training_triples()
         words = self.vocabulary
@@ -92,7 +100,7 @@ class Completer:
 
     @staticmethod
     def _best(scores: Tensor, known: Tensor, names: list[tuple[str, str]], top: int, only_new: bool) -> list[Answer]:
-        order = scores.argsort(descending=True, stable=True)
+        order = scores.nan_to_num(nan=-torch.inf, posinf=torch.inf).argsort(descending=True, stable=True)
         if only_new:
             order = order[~known[order]]
         best = order[:top].tolist()

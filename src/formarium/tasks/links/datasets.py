@@ -55,7 +55,7 @@ _LICENCES = {"FB15k-237": "CC BY (Freebase)", "WN18RR": "WordNet licence, with a
 def load(
     data: str | Geometries,
     names: str | None = None,
-    unseen: Unseen = "keep",
+    unseen: Unseen | None = "keep",
     held_out: float = 0.1,
     entities: int | None = None,
 ) -> KnowledgeGraph:
@@ -87,7 +87,9 @@ def load(
 
 
 @lru_cache(maxsize=4)
-def _named(data: str, unseen: Unseen, entities: int | None, stamp: tuple[tuple[Path, int], ...]) -> KnowledgeGraph:
+def _named(
+    data: str, unseen: Unseen | None, entities: int | None, stamp: tuple[tuple[Path, int], ...]
+) -> KnowledgeGraph:
     """A named graph, read once in a process as long as its files stay what they are."""
     labelled, names = NAMED[data](data)
     return number_triples(best_connected(labelled, entities), unseen, names)

@@ -41,7 +41,7 @@ class KnowledgeGraph:
 
 def number_triples(
     labelled: Mapping[Split, Sequence[Labelled]],
-    unseen: Unseen = "keep",
+    unseen: Unseen | None = "keep",
     names: Mapping[str, str] | None = None,
     parts: Mapping[str, str] | None = None,
 ) -> KnowledgeGraph:
@@ -49,8 +49,9 @@ def number_triples(
 
     A triple that stands in a split twice counts once. unseen: what happens to evaluation triples with an entity or a
     relation that training lacks: ``keep`` ranks them (training met these as wrong answers at most), ``drop`` leaves
-    them, and such entities, out. Notices say how many there were of each, and how many evaluation triples training
-    holds too. Raises DataError where no triples are left to train on.
+    them, and such entities, out; None keeps them without a word, for who asks what another graph knows. Notices say how
+    many there were of each, and how many evaluation triples training holds too. Raises DataError where no triples are
+    left to train on.
     """
     splits = {split: _without_duplicates(labelled.get(split, ()), split) for split in SPLITS}
     train = splits["train"]
@@ -64,7 +65,7 @@ def number_triples(
         rows = splits[split]
         known = [h in seen_entities and t in seen_entities and r in seen_relations for h, r, t in rows]
         strange = len(rows) - sum(known)
-        if strange:
+        if strange and unseen is not None:
             fate = "dropped" if unseen == "drop" else "ranked all the same, met as wrong answers at most"
             notice(f"{strange} of {len(rows)} {split} triples name what training never saw: they are {fate}")
         if unseen == "drop":
@@ -162,25 +163,22 @@ def best_connected(labelled: Mapping[Split, Sequence[Labelled]], entities: int |
     return {split: [row for row in rows if row[0] in kept and row[2] in kept] for split, rows in splits.items()}
 
 
-_HEADERS = {
-    ("head", "relation", "tail"),
-    ("subject", "predicate", "object"),
-    ("source", "relation", "target"),
-    ("from", "relation", "to"),
-    ("from", "rel", "to"),
-    ("h", "r", "t"),
-    ("s", "p", "o"),
-}
+# What columns are called, by what stands in them.
+_HEADERS = (
+    {"head", "subject", "source", "from", "h", "s", "head_entity", "entity1"},
+    {"relation", "predicate", "rel", "edge", "r", "p", "relation_type"},
+    {"tail", "object", "target", "to", "t", "o", "tail_entity", "entity2"},
+)
 
 
 def read_triples(path: Path) -> list[Labelled]:
     """Labelled triples of a text file, gzipped or not: head, relation and tail of a line separated by tabs.
 
-    A first line that only names these columns is left out. Raises DataError, naming the line, for what is not three
-    columns.
+    A first line that only names these columns, in any order, says so and is left out. Raises DataError, naming the
+    line, for what is not three columns.
     """
     rows: list[Labelled] = []
-    named = False
+    order: list[int] | None = None
     for number, row in read_columns(path):
         if len(row) != 3:
             raise DataError(
@@ -189,14 +187,21 @@ def read_triples(path: Path) -> list[Labelled]:
             )
         if not all(row):
             raise DataError(f"line {number} of {path} names no {('head', 'relation', 'tail')[row.index('')]}")
-        if not rows and not named and tuple(column.lower() for column in row) in _HEADERS:
+        if not rows and order is None and (order := _order(row)) is not None:
             notice(f"the first line of {path} names its columns and is left out")
-            named = True
             continue
-        rows.append((row[0], row[1], row[2]))
+        head, relation, tail = row if order is None else (row[place] for place in order)
+        rows.append((head, relation, tail))
     if not rows:
         raise DataError(f"there are no triples in {path}")
     return rows
+
+
+def _order(row: Sequence[str]) -> list[int] | None:
+    """In which columns head, relation and tail stand by a line of their names; None for another line."""
+    names = [column.lower() for column in row]
+    found = [[place for place, name in enumerate(names) if name in called] for called in _HEADERS]
+    return [places[0] for places in found] if all(found) else None
 
 
 def read_names(path: Path) -> dict[str, str]:
@@ -205,7 +210,11 @@ def read_names(path: Path) -> dict[str, str]:
     for number, row in rows:
         if len(row) != 2 or not all(row):
             raise DataError(f"line {number} of {path} is not a label and a name separated by a tab")
-    return {label: name for _, (label, name) in rows}
+    found: dict[str, str] = {}
+    for number, (label, name) in rows:
+        if found.setdefault(label, name) != name:
+            raise DataError(f"line {number} of {path} names {label!r} {name!r}, which it named {found[label]!r} before")
+    return found
 
 
 def read_columns(path: Path) -> list[tuple[int, list[str]]]:

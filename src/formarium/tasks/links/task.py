@@ -1,7 +1,8 @@
 """Link prediction: which entity completes a triple of a knowledge graph, for any model that scores triples."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, Literal, cast
@@ -83,6 +84,8 @@ class Links(Task):
             raise ConfigError(f"label smoothing lies in [0, 1), not at {config.smoothing:g}")
         if config.entities is not None and config.entities < 2:
             raise ConfigError(f"a graph has at least 2 entities, not {config.entities}")
+        if not 0 <= config.adversarial < math.inf:
+            raise ConfigError(f"adversarial is a finite number from 0 on, not {config.adversarial:g}")
         if config.negatives < 1 or (config.evaluation_triples is not None and config.evaluation_triples < 1):
             raise ConfigError("negatives and evaluation_triples are at least 1")
         self._words: Vocabulary | None = None
@@ -90,7 +93,7 @@ class Links(Task):
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
     def prepare(self) -> None:
-        if not len(self.graph.splits["validation"]):
+        if self._words is None and not len(self.graph.splits["validation"]):
             # Held out is only what leaves every entity and relation in training.
             raise DataError(
                 f"{self.config.data!r} has no triples for validation: too few, or each is the only one of an entity or "
@@ -99,11 +102,16 @@ class Links(Task):
 
     @cached_property
     def graph(self) -> KnowledgeGraph:
-        """The knowledge graph, read at first use."""
-        config = self.config
-        found = load(config.data, config.names, config.unseen, config.held_out, config.entities)
+        """The knowledge graph, read at first use; by the numbers of a trained model, of what that knows alone."""
         words = self._words
-        return found if words is None else renumbered(found, words.entities, words.relations, config.unseen)
+        return self._read if words is None else renumbered(self._read, words.entities, words.relations, "drop")
+
+    @cached_property
+    def _read(self) -> KnowledgeGraph:
+        """The knowledge graph by its own numbers."""
+        config = self.config
+        unseen = config.unseen if self._words is None else None
+        return load(config.data, config.names, unseen, config.held_out, config.entities)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -243,6 +251,7 @@ class Links(Task):
         triples = self.graph.splits[split]
         sizes = len(self.graph.entities), len(self.graph.relations)
         cast(TripleScorer, model).check_sizes(*sizes, f"and {self.config.data!r} has")
+        self._tell_of_unknown(split)
         if not len(triples):
             raise DataError(f"{self.config.data!r} has no {split} triples")
         limit = self.config.evaluation_triples
@@ -257,6 +266,19 @@ class Links(Task):
         model.train(was_training)
         return ranks
 
+    def _tell_of_unknown(self, split: Split) -> None:
+        """A notice of triples that name what a trained model does not know, or DataError, by ``unseen``."""
+        if self._words is None:
+            return
+        every, known = len(self._read.splits[split]), len(self.graph.splits[split])
+        if self.config.unseen != "drop":
+            own = replace(self._read, splits={split: self._read.splits[split]})
+            renumbered(own, self._words.entities, self._words.relations)
+        elif every and not known:
+            raise DataError(f"the model knows what none of the {every} {split} triples of {self.config.data!r} name")
+        elif known < every:
+            notice(f"{every - known} of {every} {split} triples name what the model does not know: they are left out")
+
     def _tell_of_learned(self, triples: np.ndarray, split: Split) -> None:
         """A notice of evaluation triples that a trained model learned from, where these data do not tell."""
         if split == "train" or np.array_equal(self._learned, self.graph.splits["train"]):
@@ -268,7 +290,7 @@ class Links(Task):
     def trained(self, model: Model, folder: Path) -> None:
         if isinstance(model, TripleScorer) and (folder / ENTITIES).is_file():
             self._words = Vocabulary.load(folder)
-            if (triples := triples_beside(folder)) is not None:
+            if (triples := triples_beside(folder, self._words)) is not None:
                 self._learned = triples.astype(np.int64)
 
     def identity(self) -> str:
@@ -281,13 +303,18 @@ class Links(Task):
             np.save(file, self.graph.splits["train"].astype(np.int32))
 
 
-def triples_beside(folder: Path) -> np.ndarray | None:
+def triples_beside(folder: Path, words: Vocabulary) -> np.ndarray | None:
     """The training triples (N, 3) that ``save`` left beside a model; None without, DataError where they are damaged."""
     file = folder / TRIPLES
     try:
-        triples = np.load(file) if file.is_file() else None
+        triples: np.ndarray | None = np.load(file) if file.is_file() else None
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{file} is damaged: {error}") from None
-    if triples is not None and (triples.ndim != 2 or triples.shape[1] != 3):
+    if triples is None:
+        return None
+    if triples.dtype.kind not in "iu" or triples.ndim != 2 or triples.shape[1] != 3:
         raise DataError(f"{file} is damaged: it holds no triples")
+    counts = len(words.entities), len(words.relations), len(words.entities)
+    if len(triples) and ((triples < 0) | (triples >= counts)).any():
+        raise DataError(f"{file} is damaged, or of another model: it names what {ENTITIES} beside it does not")
     return triples

@@ -89,6 +89,8 @@ def _folded(text: str) -> str:
 
 
 def _found(text: str, known: Mapping[str, list[int]], what: str, labels: Sequence[str]) -> int:
+    if not isinstance(text, str):
+        raise DataError(f"entities and relations are named by texts, not as {text!r}")
     numbers = known.get(text)
     if numbers is None:
         folded = _folded(text)
