@@ -193,3 +193,26 @@ def test_models_that_answer_in_another_way_say_how(run: Run, refused: Callable[.
     task = ("-s", f"task.corpus={tmp_path / 'text.txt'}", "-s", "task.context=16", "-s", "task.tokenizer=bytes")
     assert run("train", "language", "--out", tmp_path / "model", *task, *SMALL).status == 0
     assert "'formarium generate' does" in refused("predict", tmp_path / "model", "some text")
+
+
+def test_what_is_true_or_not_is_answered_by_its_probability(run: Run, answers: Answers, tmp_path: Path) -> None:
+    data = tables(tmp_path / "data", "graph", "target_even")
+    rows = (data / "graphs.csv").read_text().splitlines()
+    (data / "graphs.csv").write_text(
+        "\n".join([rows[0], *(f"{r.split(',')[0]},{i % 2}" for i, r in enumerate(rows[1:]))])
+    )
+    settings = ("-s", f"task.data={data}", "-s", "task.objective=binary")
+    assert run("train", "graphs", "--out", tmp_path / "model", *settings, *SMALL).status == 0
+    found = answers(tmp_path / "model", data)
+    assert list(found[0]) == ["graph", "target_even"]
+    said = np.array([float(row["target_even"]) for row in found])
+    assert ((said > 0) & (said < 1)).all()
+    done = run("evaluate", tmp_path / "model", "--json", "--split", "train")
+    measured = json.loads(done.out)
+    assert list(measured) == ["loss", "accuracy", "rocauc", "average_precision"]
+    task: Graphs = Graphs.Config(data=str(data), objective="binary").build()
+    asked = {graph.name: float(graph.target) for graph in task.graphs["train"]}  # type: ignore[arg-type]
+    right = [
+        (p > 0.5) == (asked[row["graph"]] == 1) for p, row in zip(said, found, strict=True) if row["graph"] in asked
+    ]
+    assert measured["accuracy"] == pytest.approx(np.mean(right), abs=1e-5)

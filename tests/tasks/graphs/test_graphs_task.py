@@ -637,3 +637,67 @@ def test_walks_are_made_for_models_that_read_them() -> None:
     assert made.alike(Walks.read_by(plain.replace(width=32)))
     assert not made.alike(Walks.read_by(plain.replace(stem=plain.stem.replace(steps=5))))
     assert Walks.read_by(plain.replace(token="cls")) is Walks.read_by(MessagePassing.Config()) is None
+
+
+def yes_or_no() -> list[Graph]:
+    """Whether a ring is even, whether it is long, known of some"""
+    sizes = [3 + i % 9 for i in range(90)]
+    return [ring(n, target=[n % 2 == 0, n > 7 if i % 4 else np.nan]) for i, n in enumerate(sizes)]
+
+
+def yes_or_no_of_nodes() -> list[Graph]:
+    return [
+        ring(60, node_types=np.arange(60) % 3, node_targets=np.where(np.arange(60) % 5, np.arange(60) % 3 == 1, -1))
+    ]
+
+
+def no_truths() -> list[Graph]:
+    return labelled(0, 1, 2)
+
+
+def test_several_truths_are_learned_each_by_itself() -> None:
+    made = task(data=f"{HERE}:yes_or_no", objective="binary")
+    made.prepare()
+    assert (made.kind, made.classes, made.adapt(GraphTransformer.Config()).outputs) == ("truths", None, 2)  # type: ignore[attr-defined]
+    net = fit(made, 100)
+    names = ("loss", "accuracy", "rocauc", "average_precision")
+    found = made.evaluate(net, "train", names)
+    assert found["rocauc"] > 0.8  # type: ignore[operator]
+    # By hand: of pairs of one that is true and one that is not, in how many the first is said to be likelier.
+    graphs = made.graphs["train"]
+    said = np.concatenate([net.eval()(**collate([graph]).inputs()).detach().numpy() for graph in graphs])
+    asked = np.stack([graph.target for graph in graphs])  # type: ignore[arg-type]
+    areas, losses, right = [], [], []
+    for column in range(2):
+        known = ~np.isnan(asked[:, column])
+        true, score = asked[known, column], said[known, column]
+        wins = np.sign(score[true == 1][:, None] - score[true == 0]) / 2 + 0.5
+        areas.append(wins.mean())
+        losses.append(np.logaddexp(0, np.where(true == 1, -score, score)))
+        right.append((score > 0) == (true == 1))
+    assert found["rocauc"] == pytest.approx(np.mean(areas), abs=1e-6)
+    assert found["loss"] == pytest.approx(np.concatenate(losses).mean(), abs=1e-5)
+    assert found["accuracy"] == pytest.approx(np.concatenate(right).mean())
+
+
+def test_truths_of_nodes_may_be_unknown() -> None:
+    made = task(data=f"{HERE}:yes_or_no_of_nodes", objective="binary")
+    made.prepare()
+    net = fit(made, 40)
+    assert made.evaluate(net, "test", ["accuracy"])["accuracy"] >= 0.8  # type: ignore[operator]
+
+
+def test_what_is_neither_true_nor_not_is_refused() -> None:
+    with pytest.raises(DataError, match=r"asks for 0 or 1, and a target of .* is 2"):
+        task(data=f"{HERE}:no_truths", objective="binary").prepare()
+
+
+def always_true() -> list[Graph]:
+    return labelled(1)
+
+
+def test_of_what_is_always_true_there_is_no_order() -> None:
+    made = task(data=f"{HERE}:always_true", objective="binary")
+    made.prepare()
+    found = made.evaluate(tiny(made), "test", ["rocauc", "accuracy"])
+    assert np.isnan(found["rocauc"])  # type: ignore[arg-type]

@@ -112,3 +112,11 @@ def test_a_changed_file_is_read_anew(tmp_path: Path) -> None:
     assert len(smiles_tables(path)["graph"].rows) == 5
     path.write_text(TABLE + "more,CCCCC,1,1,\n")
     assert len(smiles_tables(path)["graph"].rows) == 6
+
+
+def test_several_columns_may_be_asked_for(tmp_path: Path) -> None:
+    text = "smiles,NR-AR,SR\nCCO,1,0\nCC,0,\nC,1,1\n"
+    graphs = read_tables(smiles_tables(table(tmp_path, text), "NR-AR, SR"))
+    assert np.array_equal([g.target for g in graphs], [[1, 0], [0, np.nan], [1, 1]], equal_nan=True)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="no column 'SRR'; did you mean 'SR'"):
+        smiles_tables(table(tmp_path, text), "NR-AR,SRR")

@@ -21,7 +21,8 @@ class SphericalAttention(GeodesicAttention):
     """Scores are -exp(beta_h) times the angle of query and key; the output has a mean direction and a mean length.
 
     Direction: the weighted mean of the values' directions, normalised (a chordal mean); length: the weighted mean of
-    their lengths. A vector of length 0 has no direction: it is at a right angle to all others, and adds none.
+    their lengths. A vector of length 0 (below 1e-7 in single precision, 1e-15 in double) has no direction: it is at a
+    right angle to all others, and adds none.
     """
 
     @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from formarium.tasks.graphs.sources import to_answer
 from formarium.tasks.graphs.tables import Columns
 
 ASKED = "graphs.json"
+Asking = Literal["classes", "truths", "numbers"]
 _PAIRS = 1 << 17  # pairs of nodes of one batch, to bound memory
 
 
@@ -30,6 +31,7 @@ class Asked:
 
     level: what it answers about. names: of the numbers that it answers with. classes: in order, or None where it
     answers with numbers, whose ``mean`` and ``spread`` in training these are. columns: of the tables it learned from.
+    truths: whether the numbers are of what is true or not, of which it gives the probability.
     """
 
     level: Level
@@ -38,6 +40,12 @@ class Asked:
     mean: Sequence[float]
     spread: Sequence[float]
     columns: Mapping[str, Columns] | None
+    truths: bool = False
+
+    @property
+    def kind(self) -> Asking:
+        """What it answers with."""
+        return "truths" if self.truths else "numbers" if self.classes is None else "classes"
 
     def save(self, folder: Path) -> None:
         """Leaves graphs.json in a folder."""
@@ -59,8 +67,9 @@ class Asked:
 def predict(model: Model, asked: Asked, source: str, every_class: bool = False) -> Iterator[dict[str, Any]]:
     """A row for each graph, node or pair of a source: what it is, and the answer, in the targets' own units.
 
-    Of classes the likeliest and its probability; every_class: those of all as well. Raises DataError for graphs without
-    what the model learned from, and for those that name no pairs where it answers about pairs.
+    Of what is true or not the probability, of classes the likeliest and its probability; every_class: those of all as
+    well. Raises DataError for graphs without what the model learned from, and for those that name no pairs where it
+    answers about pairs.
     """
     graphs = fitting(to_answer(source, asked.columns), model.config, source)
     if asked.level == "pair" and any(graph.links is None for graph in graphs):
@@ -120,6 +129,8 @@ def _apart(said: Tensor, graphs: Sequence[Graph], level: Level) -> list[Tensor]:
 def _columns(asked: Asked, said: Tensor, every_class: bool) -> dict[str, list[Any]]:
     """Answers (rows, outputs) by the name of their column."""
     if asked.classes is None:
+        if asked.truths:
+            said = said.sigmoid()
         values = said.double() * torch.tensor(asked.spread) + torch.tensor(asked.mean)
         return {name: values[:, place].tolist() for place, name in enumerate(asked.names)}
     return of_classes(said, asked.classes, every_class)

@@ -37,9 +37,9 @@ def smiles_tables(path: Path, target: str | None = None) -> Tables:
     """The tables of ``read_tables`` for the molecules of a file, each a graph that is called what is written of it.
 
     path: a table (.csv, .tsv) with a column whose name ends with ``smiles``, or lines of a SMILES and more (.smi).
-    target: the column of numbers that is asked for; where None, ``label`` and those whose names begin with ``target``.
-    ``split`` is taken along, other columns are not. Raises DataError, naming the line, for what is no molecule, and for
-    a column that is not there.
+    target: the column of numbers that is asked for, or several with commas between; where None, ``label`` and those
+    whose names begin with ``target``. ``split`` is taken along, other columns are not. Raises DataError, naming the
+    line, for what is no molecule, and for a column that is not there.
     """
     return _tables(path, path.stat().st_mtime_ns, target)
 
@@ -128,9 +128,11 @@ def _names_smiles(name: str) -> bool:
 def _asked(names: list[str], target: str | None, path: Path) -> list[str]:
     if target is None:
         return [name for name in names if name == "label" or name.startswith("target")]
-    if target not in names:
-        raise DataError(f"{path} has no column {target!r}{suggestion(target, names)}")
-    return [target]
+    asked = [target] if target in names else [name.strip() for name in target.split(",")]
+    absent = next((name for name in asked if name not in names), None)
+    if absent is not None:
+        raise DataError(f"{path} has no column {absent!r}{suggestion(absent, names)}")
+    return asked
 
 
 def _called(name: str) -> str:

@@ -1,5 +1,6 @@
 """Answers about graphs, about their nodes, and about pairs of nodes."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property, lru_cache
@@ -19,7 +20,7 @@ from formarium.models.model import Model
 from formarium.progress import notice, progress
 from formarium.tasks.graphs.batch import GraphBatch, Walks, collate
 from formarium.tasks.graphs.graph import Graph, Level, widths
-from formarium.tasks.graphs.predicting import ASKED, Asked, batches_by_size, fitting, predict
+from formarium.tasks.graphs.predicting import ASKED, Asked, Asking, batches_by_size, fitting, predict
 from formarium.tasks.graphs.sources import load, meaning_of, refuse_words
 from formarium.tasks.graphs.tables import Columns
 from formarium.tasks.task import SPLITS, Metric, Split, Task
@@ -31,6 +32,12 @@ _OF_NUMBERS: Mapping[str, Literal["lower", "higher"]] = {
     "r2": "higher",
 }
 _OF_CLASSES: Mapping[str, Literal["lower", "higher"]] = {"loss": "lower", "accuracy": "higher", "macro_f1": "higher"}
+_OF_TRUTHS: Mapping[str, Literal["lower", "higher"]] = {
+    "loss": "lower",
+    "accuracy": "higher",
+    "rocauc": "higher",
+    "average_precision": "higher",
+}
 # What is asked about, and where a graph and a batch of graphs have the answers.
 _ASKED_OF: Mapping[Level, str] = {"pair": "link_targets", "node": "node_targets", "graph": "target"}
 _TARGETS: Mapping[Level, str] = {"pair": "link_targets", "node": "node_targets", "graph": "targets"}
@@ -42,19 +49,20 @@ class Graphs(Task):
 
     data, target, held_out: see ``formarium.tasks.graphs.sources.load``. Whole-number targets are classes (-1: unknown),
     others are regressed on (NaN: unknown), with the ``objective`` ``l1`` (where None) or ``mse`` in units of the
-    standard deviation in training. Of one graph alone, nodes or pairs are held out instead. pool: training batches are
-    cut from so many batches at a time sorted by size, so that little is spent on filling graphs up; 1 for batches by
-    chance alone.
+    standard deviation in training; with ``binary``, each target is 0 or 1, learned by its own cross-entropy. Of one
+    graph alone, nodes or pairs are held out instead. pool: training batches are cut from so many batches at a time
+    sorted by size, so that little is spent on filling graphs up; 1 for batches by chance alone.
 
     Metrics: ``loss``; of regression ``mae``, ``rmse`` and ``r2`` in the target's own units; of classification
-    ``accuracy`` and ``macro_f1``. Of several targets ``r2`` is the mean of each one's.
+    ``accuracy`` and ``macro_f1``; of ``binary`` targets ``accuracy``, ``rocauc`` and ``average_precision``. Of several
+    targets ``r2`` and the last two are the mean of each one's, the last two of those that come as 0 and as 1.
     """
 
     @dataclass(frozen=True)
     class Config(BaseConfig):
         data: str = "atlas"
         target: str | None = None
-        objective: Literal["l1", "mse"] | None = None
+        objective: Literal["l1", "mse", "binary"] | None = None
         held_out: float = 0.1
         pool: int = 16
 
@@ -77,7 +85,7 @@ class Graphs(Task):
     @property
     def metrics(self) -> Mapping[str, Literal["lower", "higher"]]:  # type: ignore[override]
         """What is measured of these targets, and the better direction of each."""
-        return _OF_CLASSES if self.classes else _OF_NUMBERS
+        return {"classes": _OF_CLASSES, "truths": _OF_TRUTHS, "numbers": _OF_NUMBERS}[self.kind]
 
     def prepare(self) -> None:
         if self._asked is not None:
@@ -178,16 +186,29 @@ class Graphs(Task):
         within = self._split_within
         return rows if within is None else rows[within == SPLITS.index(split)]
 
+    @property
+    def kind(self) -> Asking:
+        """Whether a class, truths (0 or 1 each) or numbers are asked for."""
+        return "classes" if self.classes else "truths" if self.config.objective == "binary" else "numbers"
+
     @cached_property
     def classes(self) -> int | None:
-        """How many classes there are; None where a number is asked for."""
+        """How many classes there are; None where truths or numbers are asked for."""
         data, rows = self.config.data, [self._targets(split) for split in SPLITS]
+        if self.config.objective == "binary":
+            for own in rows:
+                strange = own[_known(own) & (own != 0) & (own != 1)]
+                if strange.size:
+                    raise DataError(f"objective=binary asks for 0 or 1, and a target of {data!r} is {strange[0]:g}")
+            return None
         if not all(np.issubdtype(own.dtype, np.integer) for own in rows):
             if not _known(rows[0]).any():
                 raise DataError(f"no target of {data!r} is a finite number")
             return None
         if rows[0].ndim > 1:
-            raise DataError("classes are one whole number for each graph, node or pair")
+            raise DataError(
+                "classes are one whole number for each graph, node or pair; several of 0 or 1 each are objective=binary"
+            )
         every = np.concatenate(rows)
         found = np.unique(every[every >= 0])
         unknown, lowest = int((every < 0).sum()), int(every.min(initial=0))
@@ -212,6 +233,8 @@ class Graphs(Task):
             shape = targets.shape[1:]
             mean, spread = (torch.tensor(numbers).reshape(shape) for numbers in (self._asked.mean, self._asked.spread))
             return mean, spread
+        if self.kind == "truths":
+            return torch.zeros(targets.shape[1:]), torch.ones(targets.shape[1:])
         spread = np.nanstd(targets, axis=0)
         mean = np.nanmean(targets, axis=0)
         return torch.as_tensor(mean).float(), torch.as_tensor(np.where(spread > 0, spread, 1.0)).float()
@@ -280,7 +303,8 @@ class Graphs(Task):
         held = torch.from_numpy(within != SPLITS.index(split)).expand(len(graphs), -1)
         held = held.flatten() if self.level == "pair" else held
         held = held.reshape(*held.shape, *[1] * (targets.dim() - held.dim()))
-        return replace(batch, **{name: targets.masked_fill(held, -1 if self.classes else float("nan"))})
+        unknown = float("nan") if targets.is_floating_point() else -1
+        return replace(batch, **{name: targets.masked_fill(held, unknown)})
 
     def units(self, batch: GraphBatch) -> int:
         return len(batch)
@@ -309,6 +333,8 @@ class Graphs(Task):
         if self.classes:
             known = targets >= 0
             return answers[known], targets[known], targets[known]
+        if not targets.is_floating_point():
+            targets = targets.to(answers.dtype).masked_fill(targets < 0, float("nan"))
         mean, spread = (s.to(answers.device) for s in self._scale)
         targets = (targets.to(answers.dtype) - mean) / spread
         targets = targets.reshape(answers.shape)
@@ -319,6 +345,8 @@ class Graphs(Task):
     def _losses(self, answers: Tensor, targets: Tensor) -> Tensor:
         if self.classes:
             return F.cross_entropy(answers.float(), targets, reduction="none")
+        if self.kind == "truths":
+            return F.binary_cross_entropy_with_logits(answers.float(), targets.float(), reduction="none")
         error = (answers - targets).float()
         return error.square() if self.config.objective == "mse" else error.abs()
 
@@ -338,11 +366,12 @@ class Graphs(Task):
         if not len(targets):
             raise DataError(f"the {split} split has no known targets")
         measured: dict[str, Metric] = {"loss": float(self._losses(answers, targets).double().mean())}
-        measured |= (
-            _of_classes(answers, targets)
-            if self.classes
-            else _of_numbers(answers, targets, number, self._scale[1].reshape(-1))
-        )
+        if self.kind == "classes":
+            measured |= _of_classes(answers, targets)
+        elif self.kind == "truths":
+            measured |= _of_truths(answers, targets, number)
+        else:
+            measured |= _of_numbers(answers, targets, number, self._scale[1].reshape(-1))
         unknown = [name for name in names if name not in measured]
         if unknown:
             raise ConfigError(f"{unknown[0]!r} is not measured of these targets; there are: {', '.join(measured)}")
@@ -366,8 +395,7 @@ class Graphs(Task):
 
     def _as_asked(self, asked: Asked) -> None:
         """DataError where the data ask for something else than the model was asked."""
-        have = "numbers" if self.classes is None else "classes"
-        want = "numbers" if asked.classes is None else "classes"
+        have, want = self.kind, asked.kind
         count, columns = self._columns, len(asked.mean)
         if (self.level, have, count) != (asked.level, want, columns):
             raise DataError(
@@ -395,7 +423,8 @@ class Graphs(Task):
             classes = [str(number) for number in range(self.classes)] if words is None else words
         elif len(names) != outputs:
             names = ["answer"] if outputs == 1 else [f"answer_{number}" for number in range(outputs)]
-        Asked(self.level, names, classes, mean.reshape(-1).tolist(), spread.reshape(-1).tolist(), meaning).save(folder)
+        scale = mean.reshape(-1).tolist(), spread.reshape(-1).tolist()
+        Asked(self.level, names, classes, *scale, meaning, truths=self.kind == "truths").save(folder)
 
     def predict(self, model: Model, folder: Path, data: str, every_class: bool = False) -> Iterator[dict[str, Any]]:
         return predict(model, Asked.load(folder), data, every_class)
@@ -421,6 +450,20 @@ def _of_numbers(answers: Tensor, targets: Tensor, number: Tensor, units: Tensor)
         "rmse": float(own.square().mean().sqrt()),
         "r2": sum(explained) / len(explained),
     }
+
+
+def _of_truths(answers: Tensor, targets: Tensor, number: Tensor) -> dict[str, float]:
+    from torchmetrics.functional.classification import binary_auroc, binary_average_precision
+
+    truths = targets.long()
+    found: dict[str, list[float]] = {"rocauc": [], "average_precision": []}
+    for one in number.unique():
+        said, true = answers[number == one].float(), truths[number == one]
+        if true.min() < true.max():  # else there is nothing to put in order
+            found["rocauc"].append(float(binary_auroc(said, true)))
+            found["average_precision"].append(float(binary_average_precision(said, true)))
+    means = {name: sum(values) / len(values) if values else math.nan for name, values in found.items()}
+    return {"accuracy": float(((answers > 0) == truths.bool()).double().mean()), **means}
 
 
 def _of_classes(answers: Tensor, targets: Tensor) -> dict[str, float]:
