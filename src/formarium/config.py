@@ -373,15 +373,17 @@ def _made(kind: type[BaseConfig], values: Mapping[str, Any]) -> BaseConfig:
 
 
 def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
-    hints = _hints(kind)  # type: ignore[arg-type]  # a class can be hashed
+    hints = _hints(kind)
     return {n: _fit(hints[_known_field(kind, n)], v, f"{n} of {kind.name()}") for n, v in values.items()}
 
 
-@functools.cache
+_all_hints = functools.cache(typing.get_type_hints)
+
+
 def _hints(kind: type[BaseConfig]) -> dict[str, Any]:
     """The hint of each field; Any for one that cannot be looked up, as of a type that only type checkers import."""
     with contextlib.suppress(NameError, AttributeError, TypeError):
-        return typing.get_type_hints(kind)
+        return _all_hints(kind)  # type: ignore[arg-type]  # a class can be hashed
     found: dict[str, Any] = {}
     for owner in reversed(kind.__mro__):
         for name, hint in inspect.get_annotations(owner).items():
