@@ -434,7 +434,7 @@ def test_wrong_names_within_a_tuple_are_told() -> None:
 def test_numbers_among_options_may_be_written() -> None:
     assert RotatE.Config().override({"norm": "2"}) == RotatE.Config(norm=2)
     assert RotatE.Config(norm=2.0).digest() == RotatE.Config(norm=2).digest()  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="norm of RotatE: '3' is not one of 1, 2"):
+    with pytest.raises(ConfigError, match=r"'3' is not one of 1, 2 \(norm of RotatE\)"):
         RotatE.Config().override({"norm": "3"})
     with pytest.raises(ConfigError, match="norm of RotatE must be"):
         RotatE.Config(norm=True)

@@ -521,5 +521,5 @@ def _fit_literal(options: Sequence[Any], value: Any, what: str) -> Any:
     if isinstance(value, str) and value in named:
         return named[value]
     if isinstance(value, str):
-        raise ConfigError(f"{what}: {value!r} is not one of {', '.join(named)}")
+        raise ConfigError(f"{value!r} is not one of {', '.join(named)} ({what})")
     raise TypeError
