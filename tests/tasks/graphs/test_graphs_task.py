@@ -596,6 +596,18 @@ def test_masks_without_validation_get_one(capsys: pytest.CaptureFixture[str]) ->
     assert [len(drawn._targets(split)) for split in SPLITS] == [36, 4, 20]
 
 
+def several_with_masks() -> list[Graph]:
+    return [masked(True) for _ in range(20)]
+
+
+def test_of_several_graphs_masks_are_told_not_to_be_read(capsys: pytest.CaptureFixture[str]) -> None:
+    made = task(data=f"{HERE}:several_with_masks")
+    assert len(made._targets("train")) == 16 * 80
+    assert "20 graphs, which are held out as wholes; masks of their nodes are not looked at" in " ".join(
+        capsys.readouterr().err.split()
+    )
+
+
 def same() -> list[Graph]:
     return labelled(1.5)
 

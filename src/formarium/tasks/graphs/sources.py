@@ -11,6 +11,7 @@ import numpy as np
 from formarium.config import ConfigError, look_up, suggestion
 from formarium.errors import DataError
 from formarium.files import cache_folder
+from formarium.progress import notice
 from formarium.tasks.graphs.adapters import as_graphs
 from formarium.tasks.graphs.atlas import atlas
 from formarium.tasks.graphs.files import has_graphs, read_graphs
@@ -53,6 +54,10 @@ def load(
     all_of = graphs["all"]
     if len(all_of) == 1:
         return dict.fromkeys(SPLITS, all_of)
+    if any(graph.node_splits is not None for graph in all_of):
+        notice(
+            f"{source!r} is {len(all_of)} graphs, which are held out as wholes; masks of their nodes are not looked at"
+        )
     order = np.random.default_rng(0).permutation(len(all_of))
     size = max(1, round(held_out * len(all_of)))
     if len(all_of) < 2 * size + 1:
