@@ -603,7 +603,7 @@ def several_with_masks() -> list[Graph]:
 def test_of_several_graphs_masks_are_told_not_to_be_read(capsys: pytest.CaptureFixture[str]) -> None:
     made = task(data=f"{HERE}:several_with_masks")
     assert len(made._targets("train")) == 16 * 80
-    assert "20 graphs, which are held out as wholes; masks of their nodes are not looked at" in " ".join(
+    assert "20 graphs, held out as wholes; masks of their nodes are not looked at" in " ".join(
         capsys.readouterr().err.split()
     )
 
