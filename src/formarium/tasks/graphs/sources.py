@@ -55,9 +55,7 @@ def load(
     if len(all_of) == 1:
         return dict.fromkeys(SPLITS, all_of)
     if any(graph.node_splits is not None for graph in all_of):
-        notice(
-            f"{source!r} is {len(all_of)} graphs, which are held out as wholes; masks of their nodes are not looked at"
-        )
+        notice(f"{source!r} is {len(all_of)} graphs, held out as wholes; masks of their nodes are not looked at")
     order = np.random.default_rng(0).permutation(len(all_of))
     size = max(1, round(held_out * len(all_of)))
     if len(all_of) < 2 * size + 1:
