@@ -22,7 +22,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -40,10 +40,17 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     folded = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    around = min((n for n in folded if len(name) > 3 and name.lower() in n), key=len, default=None)
-    if near or around is not None:
-        return f"; did you mean {folded[near[0] if near else str(around)]!r}?"
+    if not near and len(name) > 3:  # part of a longer name
+        near = sorted((n for n in folded if name.lower() in n), key=len)
+    if near:
+        return f"; did you mean {folded[near[0]]!r}?"
     return f"; there are: {', '.join(names)}" if 0 < len(names) <= 40 and sum(map(len, names)) < 2000 else ""
+
+
+def check_from_0(value: float, what: str) -> None:
+    """ConfigError unless a setting is a finite number from 0 on."""
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"{what} is a finite number from 0 on, not {value:g}")
 
 
 @dataclass(frozen=True)
@@ -110,9 +117,9 @@ class BaseConfig:
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced; text, numbers and nested names are read as ``parse`` reads them."""
-        fitted = _fitted(type(self), changes)
-        with _own_checks(type(self)):
-            return dataclasses.replace(self, **fitted)
+        for name in changes:
+            _known_field(type(self), name)
+        return dataclasses.replace(self, **changes)
 
     def override(self, changes: Mapping[str, Any]) -> Self:
         """A copy with dotted fields replaced: ``{"channel_mixer.hidden": 512, "position": "RoPE(base=500000)"}``."""
@@ -148,23 +155,19 @@ class BaseConfig:
 
 
 def _after_hints(check: Callable[..., None]) -> Callable[..., None]:
+    """A class's own check, made of values that its hints allow; what it raises is a ConfigError."""
+
     @functools.wraps(check)
     def both(self: BaseConfig, *given: Any) -> None:
         BaseConfig.__post_init__(self)
-        check(self, *given)
+        try:
+            check(self, *given)
+        except FormariumError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{self.name()}: {error}") from error
 
     return both
-
-
-@contextlib.contextmanager
-def _own_checks(kind: type[BaseConfig]) -> Iterator[None]:
-    """What a class's own checks raise is a ConfigError."""
-    try:
-        yield
-    except FormariumError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{kind.name()}: {error}") from error
 
 
 class Configurable:
@@ -362,19 +365,19 @@ def _known_field(kind: type[BaseConfig], name: str) -> str:
 
 
 def _made(kind: type[BaseConfig], values: Mapping[str, Any]) -> BaseConfig:
-    fitted = _fitted(kind, values)
+    for name in values:
+        _known_field(kind, name)
     unset = dataclasses.MISSING
     needed = [f.name for f in dataclasses.fields(kind) if f.default is unset and f.default_factory is unset]
-    absent = [name for name in needed if name not in fitted]
+    absent = [name for name in needed if name not in values]
     if absent:
         raise ConfigError(f"{kind.name()} needs {', '.join(absent)}, as in {kind.name()}({absent[0]}=...)")
-    with _own_checks(kind):
-        return kind(**fitted)
+    return kind(**values)
 
 
 def _fitted(kind: type[BaseConfig], values: Mapping[str, Any]) -> dict[str, Any]:
     hints = _hints(kind)
-    return {n: _fit(hints[_known_field(kind, n)], v, f"{n} of {kind.name()}") for n, v in values.items()}
+    return {name: _fit(hints[name], value, f"{name} of {kind.name()}") for name, value in values.items()}
 
 
 _all_hints = functools.cache(typing.get_type_hints)
@@ -517,9 +520,9 @@ def _fit_literal(options: Sequence[Any], value: Any, what: str) -> Any:
     for option in options:
         if isinstance(value, bool) == isinstance(option, bool) and value == option:
             return option
+    if not isinstance(value, str):
+        raise TypeError
     named = {str(option): option for option in options}
-    if isinstance(value, str) and value in named:
-        return named[value]
-    if isinstance(value, str):
+    if value not in named:
         raise ConfigError(f"{value!r} is not one of {', '.join(named)} ({what})")
-    raise TypeError
+    return named[value]

@@ -3,7 +3,6 @@
 Shapes: B queries, E entities, N candidates, D width.
 """
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
@@ -11,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from formarium.config import ConfigError
+from formarium.config import ConfigError, check_from_0
 from formarium.models.triple_scorer import TripleScorer
 from formarium.parts.dropout import check_share, dropout
 from formarium.parts.linear import linear
@@ -134,8 +133,7 @@ class RotatE(_Complex):
             raise ConfigError("n3 is for models that score by products, not for RotatE")
         if config.init_std != self.Config().init_std:
             raise ConfigError("init_std is for other models: vectors of RotatE start by its margin, turns by chance")
-        if not 0 <= config.margin < math.inf:
-            raise ConfigError(f"the margin of RotatE is a finite number from 0 on, not {config.margin:g}")
+        check_from_0(config.margin, "the margin of RotatE")
         super().__init__(config)
         half = (config.margin + 2) / max(1, config.width // 2)
         nn.init.uniform_(self.entities.weight, -half, half)

@@ -1,7 +1,6 @@
 """What every model can do: be described, counted, saved and loaded."""
 
 import json
-import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import formarium
-from formarium.config import BaseConfig, ConfigError, Configurable, config_from_dict
+from formarium.config import BaseConfig, ConfigError, Configurable, check_from_0, config_from_dict
 from formarium.errors import CheckpointError
 from formarium.files import read_object, replacing
 from formarium.parts.dropout import check_share
@@ -123,9 +122,10 @@ def built(config: BaseConfig, kind: type[T], slot: str, **surroundings: object) 
 
 def start_spread(std: float | None, width: int) -> float:
     """The standard deviation that weights start with: std, or SmallInit's sqrt(2 / 5 width) where that is None."""
-    if std is not None and not 0 <= std < math.inf:
-        raise ConfigError(f"the standard deviation that weights start with is a finite number from 0 on, not {std:g}")
-    return (2 / (5 * width)) ** 0.5 if std is None else std
+    if std is None:
+        return float((2 / (5 * width)) ** 0.5)
+    check_from_0(std, "the standard deviation that weights start with")
+    return std
 
 
 def initialise(model: nn.Module, std: float | None, depth: int, width: int) -> None:

@@ -3,12 +3,11 @@
 Shapes: B queries, E entities, R relations, N candidates, D width.
 """
 
-import math
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from formarium.config import BaseConfig, ConfigError
+from formarium.config import BaseConfig, ConfigError, check_from_0
 from formarium.errors import DataError
 from formarium.models.model import Model
 
@@ -36,8 +35,7 @@ class TripleScorer(Model):
         self.config = config
         if min(config.entities, config.relations, config.width) < 1:
             raise ConfigError("the entities, the relations and the width of a model of triples are at least 1")
-        if not 0 <= config.n3 < math.inf:
-            raise ConfigError(f"n3 is a finite number from 0 on, not {config.n3:g}")
+        check_from_0(config.n3, "n3")
 
     def check_sizes(self, entities: int, relations: int, whose: str) -> None:
         """DataError, saying ``whose`` they are, unless these are the numbers of entities and relations it knows."""

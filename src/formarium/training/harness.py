@@ -130,7 +130,7 @@ def fit(
         training = training.in_steps(task.batches_per_epoch(together))
     torch.manual_seed(seed)
     module = _Module(cast(Model, model.build()), task, training, seed)
-    callback = _Steps(folder, spec, metrics, checkpoint_every, show, on_step)
+    callback = _Steps(folder, spec, metrics, checkpoint_every, on_step)
     checkpoint = folder / CHECKPOINT if folder is not None and (folder / CHECKPOINT).exists() else None
     with _quiet_lightning(), _interruptible(callback), hidden(not show):
         try:
@@ -361,11 +361,10 @@ class _Steps(Callback):
         spec: dict[str, Any],
         metrics: Sequence[str] | None,
         checkpoint_every: int | None,
-        show: bool,
         on_step: Callable[[int, float], None] | None,
     ) -> None:
         self.folder, self.spec, self.metrics, self.checkpoint_every = folder, spec, metrics, checkpoint_every
-        self.show, self.on_step = show, on_step
+        self.on_step = on_step
         self.stop = self.began = False
         self.durations: list[float] = []
         self._sum, self._count = 0.0, 0
@@ -379,7 +378,7 @@ class _Steps(Callback):
         if self.folder is not None and trainer.is_global_zero:
             write_json(self.folder / RUN, {**self.spec, WHERE: os.getcwd()})
         self.began = True
-        if self.show and trainer.is_global_zero:
+        if trainer.is_global_zero:
             bar = progress("training", own.training_settings.steps, trainer.global_step)
             self._advance = self._shown.enter_context(bar)
         self._clock = time.perf_counter()

@@ -1,6 +1,5 @@
 """The stem of language models: one trainable vector a token of the vocabulary."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from formarium.config import BaseConfig, ConfigError
+from formarium.config import BaseConfig, check_from_0
 from formarium.parts.dropout import check_share
 from formarium.parts.part import Part
 
@@ -31,8 +30,7 @@ class TokenEmbedding(Part):
         self.weight = nn.Parameter(torch.empty(vocabulary, width))
         self.factor = width**0.5 if self.config.scale == "sqrt_width" else 1.0
         std = 1.0 if self.config.std is None else self.config.std
-        if not 0 <= std < math.inf:
-            raise ConfigError(f"the std that a table of vectors starts with is a finite number from 0 on, not {std:g}")
+        check_from_0(std, "the std that a table of vectors starts with")
         check_share(self.config.dropout)
         nn.init.normal_(self.weight, std=std)
 

@@ -1,7 +1,7 @@
 """Graphs of other libraries, and back: networkx, and torch_geometric where it is installed."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -120,7 +120,7 @@ def as_graphs(data: Any, places: bool = False) -> list[Graph]:
     """
     # One graph may be passed as it is: those of networkx and torch_geometric go through their own nodes and entries.
     single = isinstance(data, Graph | nx.Graph) or hasattr(data, "stores")
-    items = [data] if single else list(cast("Iterable[Any]", data))
+    items = [data] if single else list(data)
     level = _level_of([item for item in items if hasattr(item, "edge_index")])
     return [_as_graph(item, places, level) for item in items]
 
@@ -170,9 +170,7 @@ def _attributes(holders: Sequence[dict[str, Any]], names: Sequence[str], what: s
     columns = [_values(holders, name, what) for name in names]
     if any(column.ndim > 2 for column in columns):
         raise DataError(f"an attribute of a {what} is one value or a row of them, not a table")
-    return np.concatenate(
-        [column.reshape(len(holders), -1) if len(holders) else column[:, None] for column in columns], 1
-    )
+    return np.concatenate([column[:, None] if column.ndim == 1 else column for column in columns], axis=1)
 
 
 def _values(holders: Sequence[dict[str, Any]], name: str, what: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from formarium.config import suggestion
 from formarium.errors import DataError
 from formarium.progress import tracked
 from formarium.tasks.graphs.graph import Graph, make_graph
+from formarium.tasks.graphs.smiles import chemistry
 
 ATOMS = ("C", "N", "O", "F", "S", "Cl", "Br", "P", "I")  # others are one more category
 _BONDS = {1.0: 0, 2.0: 1, 3.0: 2, 1.5: 3}
@@ -47,19 +48,14 @@ def molecules(label: str) -> tuple[Graph, ...]:
     """
     if label not in LABELS:
         raise DataError(f"nothing called {label!r} is worked out of molecules{suggestion(label, LABELS)}")
-    try:
-        import rdkit
-        from rdkit import Chem, RDLogger
-    except ImportError:
-        raise DataError("molecules come with RDKit, which is not installed: pip install rdkit") from None
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined, unused-ignore]
-    path = Path(rdkit.__file__).parent / "Data" / "NCI" / "first_5K.smi"
+    chem = chemistry("molecules come with")
+    path = Path(chem.__file__).parents[1] / "Data" / "NCI" / "first_5K.smi"
     if not path.is_file():
         raise DataError(f"this RDKit comes without its list of molecules, {path}")
     made: dict[str, Graph] = {}
     for line in tracked(path.read_text(encoding="utf-8").splitlines(), "reading molecules"):
         text = line.split()[0]
-        molecule = Chem.MolFromSmiles(text)
+        molecule = chem.MolFromSmiles(text)
         if molecule is None or "." in text or not SMALLEST <= molecule.GetNumAtoms() <= LARGEST:
             continue
         symbols = [atom.GetSymbol() for atom in molecule.GetAtoms()]

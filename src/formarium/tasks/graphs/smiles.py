@@ -17,6 +17,16 @@ from formarium.tasks.graphs.tables import Kind, Table, Tables, read_csv
 _ENDINGS = {".csv": ",", ".tsv": "\t"}
 
 
+def chemistry(what: str) -> Any:
+    """``rdkit.Chem``, which keeps silent; DataError, saying ``what`` needs it, where it is not installed."""
+    try:
+        from rdkit import Chem, RDLogger
+    except ImportError:
+        raise DataError(f"{what} RDKit, which is not installed: pip install rdkit") from None
+    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined, unused-ignore]
+    return Chem
+
+
 def has_smiles(path: Path) -> bool:
     """Whether a file is a table with a column of SMILES, or a list of them (.smi)."""
     if not path.is_file():
@@ -46,11 +56,7 @@ def smiles_tables(path: Path, target: str | None = None) -> Tables:
 
 @lru_cache(maxsize=2)
 def _tables(path: Path, written: int, target: str | None) -> Tables:
-    try:
-        from rdkit import Chem, RDLogger
-    except ImportError:
-        raise DataError(f"the SMILES of {path} need RDKit, which is not installed: pip install rdkit") from None
-    RDLogger.DisableLog("rdApp.*")  # type: ignore[attr-defined, unused-ignore]
+    chem = chemistry(f"the SMILES of {path} need")
     names, rows, lines = _rows(path)
     smiles = next(name for name in names if _names_smiles(name))
     asked = _asked(names, target, path)
@@ -60,11 +66,11 @@ def _tables(path: Path, written: int, target: str | None) -> Tables:
     seen: Counter[str] = Counter()
     for line, row in zip(lines, tracked(rows, "reading molecules"), strict=True):
         text = row[smiles]
-        molecule = Chem.MolFromSmiles(text)
+        molecule = chem.MolFromSmiles(text)
         if molecule is None or not molecule.GetNumAtoms():
             raise DataError(f"{path}, line {line}: {text!r} is no molecule in SMILES")
         seen[text] += 1
-        canonical[Chem.MolToSmiles(molecule)] += 1
+        canonical[chem.MolToSmiles(molecule)] += 1
         own = {"graph": text if seen[text] == 1 else f"{text} ({seen[text]})"}
         found["graph"].append((line, own | {ours: row[theirs] for theirs, ours in taken.items()}))
         found["node"] += [(line, own | _of_atom(atom)) for atom in molecule.GetAtoms()]

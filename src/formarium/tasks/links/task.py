@@ -1,6 +1,5 @@
 """Link prediction: which entity completes a triple of a knowledge graph, for any model that scores triples."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -12,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from formarium.config import BaseConfig, ConfigError, digest
+from formarium.config import BaseConfig, ConfigError, check_from_0, digest
 from formarium.errors import DataError
 from formarium.files import replacing
 from formarium.models.knowledge_embeddings import ComplEx
@@ -84,8 +83,7 @@ class Links(Task):
             raise ConfigError(f"label smoothing lies in [0, 1), not at {config.smoothing:g}")
         if config.entities is not None and config.entities < 2:
             raise ConfigError(f"a graph has at least 2 entities, not {config.entities}")
-        if not 0 <= config.adversarial < math.inf:
-            raise ConfigError(f"adversarial is a finite number from 0 on, not {config.adversarial:g}")
+        check_from_0(config.adversarial, "adversarial")
         if config.negatives < 1 or (config.evaluation_triples is not None and config.evaluation_triples < 1):
             raise ConfigError("negatives and evaluation_triples are at least 1")
         self._words: Vocabulary | None = None
@@ -271,13 +269,14 @@ class Links(Task):
         if self._words is None:
             return
         every, known = len(self._read.splits[split]), len(self.graph.splits[split])
+        if known == every:
+            return
         if self.config.unseen != "drop":
             own = replace(self._read, splits={split: self._read.splits[split]})
-            renumbered(own, self._words.entities, self._words.relations)
-        elif every and not known:
+            renumbered(own, self._words.entities, self._words.relations)  # refuses them
+        if not known:
             raise DataError(f"the model knows what none of the {every} {split} triples of {self.config.data!r} name")
-        elif known < every:
-            notice(f"{every - known} of {every} {split} triples name what the model does not know: they are left out")
+        notice(f"{every - known} of {every} {split} triples name what the model does not know: they are left out")
 
     def _tell_of_learned(self, triples: np.ndarray, split: Split) -> None:
         """A notice of evaluation triples that a trained model learned from, where these data do not tell."""
